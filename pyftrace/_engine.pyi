@@ -1,0 +1,141 @@
+"""The C engine: one per interpreter, on ``sys.monitoring``.
+
+Not for direct use: :mod:`pyftrace` is the public API. A :class:`Tap` is one consumer of the call
+stream, a filter and a sink. Taps attach to the engine, several at once; the engine takes a tool id
+when the first one attaches and gives it back in :func:`stop`.
+"""
+
+from collections.abc import Callable
+from types import CodeType
+from typing import Literal, Protocol
+
+__version__: str
+
+class Writable(Protocol):
+    def write(self, text: str, /) -> object: ...
+
+_Reach = Literal["none", "direct", "all"]
+
+class Tap:
+    """A filter and a sink (``"text"``: the live tree, ``"report"``: the table of totals).
+
+    ``libs`` and ``builtins`` say which library and C functions are shown: none, those called
+    directly from user code, all. ``include``, ``only``, ``function``, ``exclude``, ``hide`` are
+    patterns (``ValueError`` names a bad one). ``depth`` limits the shown depth (0: no limit).
+    ``own`` are code objects that count as user code, with those nested in them, wherever they lie.
+    ``file`` is opened here (``OSError``); else lines go to ``stream.write``, bound now.
+    ``on_close`` of a stream is the caller's affair: a tap never flushes or closes it.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["text", "report"],
+        *,
+        libs: _Reach = "none",
+        builtins: _Reach = "none",
+        include: tuple[str, ...] = (),
+        only: tuple[str, ...] = (),
+        function: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        hide: tuple[str, ...] = (),
+        depth: int = 0,
+        own: tuple[CodeType, ...] = (),
+        args: bool = False,
+        values: Literal["safe", "str", "none"] = "safe",
+        value_length: int = 120,
+        time: bool = False,
+        path: bool = False,
+        color: bool = False,
+        stream: Writable | None = None,
+        file: str | None = None,
+    ) -> None: ...
+    def attach(self) -> None:
+        """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
+        holders), when the events are refused, when 32 other taps are active, or when it is attached already."""
+    def detach(self) -> None:
+        """The opposite of attach(); no error when not attached. What was collected stays."""
+    def enter(self) -> None:
+        """Watch the calling thread until the matching leave(); nests, and costs little after the
+        first time: the events stay on until stop(). Errors as attach()."""
+    def leave(self) -> None: ...
+    def release(self) -> None:
+        """After the last leave(): give up the place in the engine and, if no other tap wants them,
+        switch the events off (what a context manager does at its end)."""
+    def write(self, text: str) -> None:
+        """Send ``text`` where the tap's own lines go, in order with them."""
+    def flush(self) -> None:
+        """Write out the buffer of ``file``; nothing for a stream."""
+    def close(self) -> None:
+        """Detach, flush and close ``file``. Collected rows can still be read."""
+    def rows(self) -> list[tuple[str, str, str, int, int, int, int, int, int, int, int, int]]:
+        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns, max_ns,
+        activations)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
+    def render(
+        self,
+        format: Literal["table", "json", "csv"] = "table",
+        *,
+        sort: tuple[str, ...] = ("total",),
+        columns: tuple[str, ...] = ("self", "avg", "where"),
+        limit: int = 0,
+        footer: bool = True,
+    ) -> str:
+        """The table as text, with its final newline."""
+    def unmatched(self) -> list[str]:
+        """Patterns of function, exclude, hide, include and only that matched nothing so far."""
+    def left_out(self) -> list[tuple[str, int]]:
+        """(top-level package, functions) that were called and out of scope, in order of first call."""
+    @property
+    def lines(self) -> int:
+        """Tree lines written so far."""
+    @property
+    def lost_lines(self) -> int:
+        """Lines that could not be written."""
+    @property
+    def error(self) -> OSError | None:
+        """The first failure to write, if any; a broken pipe counts."""
+    @property
+    def calls(self) -> int:
+        """Calls counted so far ("report")."""
+    @property
+    def wall_ns(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+
+def arm(
+    tap: Tap,
+    *,
+    package: str | None = None,
+    style: tuple[str, tuple[str, ...], tuple[str, ...], int, bool] | None = None,
+) -> None:
+    """Attach ``tap`` as a whole program's: tracing begins at the first frame without a Python
+    caller on this thread (start-up is over), and until ``__main__``'s own code only user code is
+    kept. ``package`` is the top-level package of ``-m``. SIGTERM and SIGHUP, if at their default, write out
+    the tap's file, or the table in ``style`` (format, sort, columns, limit, footer), and then kill as before."""
+
+def disarm() -> None:
+    """Detach the armed tap and give SIGTERM and SIGHUP back."""
+
+def stop() -> None:
+    """Detach every tap, switch all events off and give the tool id back."""
+
+def forked() -> bool:
+    """Whether this process is a forked child of the one that armed."""
+
+def children() -> int:
+    """Processes started since arm() (fork, subprocess, multiprocessing)."""
+
+def interpreters() -> bool:
+    """Whether a sub-interpreter has been seen since arm()."""
+
+def set_paths(stdlib: tuple[str, ...], own: tuple[str, ...]) -> None:
+    """Absolute folders of the standard library and of pyftrace itself: code below is not user
+    code. Folders named site-packages or dist-packages are known."""
+
+def tool_id() -> int:
+    """The tool id held, -1: none."""
+
+def events() -> int:
+    """The events switched on for the tool id held (``sys.monitoring.events`` bits), 0: none."""
+
+def started() -> bool:
+    """Whether the armed program's tracing has begun."""

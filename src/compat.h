@@ -1,0 +1,59 @@
+/* Every check of the Python version lives here: the rest of the code uses these names.
+ * What differs between 3.12 and 3.15 and matters to a tracer is the way to the current frame, the
+ * unchecked thread state, and a few accessors that became public late. */
+#ifndef FT_COMPAT_H
+#define FT_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#if PY_VERSION_HEX < 0x030C0000
+#error "pyftrace needs CPython 3.12 or later: sys.monitoring (PEP 669) is not in older versions"
+#endif
+
+#if PY_VERSION_HEX >= 0x030D0000
+#define FT_TSTATE() PyThreadState_GetUnchecked()
+#define FT_FRAME_ID(tstate) ((void *)(tstate)->current_frame)
+#else
+#define FT_TSTATE() _PyThreadState_UncheckedGet()
+/* Before 3.13 the innermost frame hangs on the C frame of the running evaluation loop. */
+#define FT_FRAME_ID(tstate) ((void *)(tstate)->cframe->current_frame)
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+static inline int
+PyDict_GetItemRef(PyObject *dict, PyObject *key, PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_GetItemWithError(dict, key));
+    return *result != NULL ? 1 : PyErr_Occurred() ? -1 : 0;
+}
+
+static inline int
+PyDict_GetItemStringRef(PyObject *dict, const char *key, PyObject **result)
+{
+    PyObject *name = PyUnicode_FromString(key);
+    if (name == NULL) {
+        *result = NULL;
+        return -1;
+    }
+    int found = PyDict_GetItemRef(dict, name, result);
+    Py_DECREF(name);
+    return found;
+}
+
+static inline int
+PyWeakref_GetRef(PyObject *ref, PyObject **object)
+{
+    PyObject *o = PyWeakref_GetObject(ref);
+    *object = o == NULL || o == Py_None ? NULL : Py_NewRef(o);
+    return *object != NULL;
+}
+#endif
+
+/* Digits of 30 bits: an upper bound of an int's size that costs nothing to read. */
+#define FT_LONG_DIGITS(op) ((size_t)(((PyLongObject *)(op))->long_value.lv_tag >> 3))
+
+#define FT_LIKELY(x) __builtin_expect(!!(x), 1)
+#define FT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#endif

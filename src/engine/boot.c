@@ -1,0 +1,81 @@
+/* When a whole program's tracing begins. The start-up hook arms us while site runs; site is over at
+ * the first frame without a Python caller on the arming thread; from there until __main__'s own
+ * <module> frame only user code is kept. GIL held. */
+#include "engine/codes.h"
+
+int
+ft_boot_arm(struct ft_engine *e, struct ft_tap *tap)
+{
+    PyObject *main_module = PyImport_AddModule("__main__");
+    if (main_module == NULL) {
+        return -1;
+    }
+    e->main_dict = PyModule_GetDict(main_module);
+    e->boot_tstate = PyThreadState_Get()->id;
+    e->phase = FT_IN_SITE;
+    if (ft_tap_watch_all(e, tap) < 0) {
+        e->phase = FT_RUNNING;
+        return -1;
+    }
+    e->boot_tap = tap;
+    return 0;
+}
+
+static bool
+has_caller(PyFrameObject *frame)
+{
+    PyFrameObject *back = PyFrame_GetBack(frame);
+    Py_XDECREF(back);
+    return back != NULL;
+}
+
+/* The frame that runs __main__'s top level: what the user calls the program. */
+static bool
+is_main_module(struct ft_engine *e, PyFrameObject *frame, PyCodeObject *code)
+{
+    if (PyUnicode_CompareWithASCIIString(code->co_name, "<module>") != 0) {
+        return false;
+    }
+    PyObject *globals = PyFrame_GetGlobals(frame);
+    Py_XDECREF(globals);
+    return globals == e->main_dict;
+}
+
+static bool
+is_user_code(struct ft_engine *e, PyCodeObject *code)
+{
+    void *extra = NULL;
+    PyUnstable_Code_GetExtra((PyObject *)code, e->codes->index, &extra);
+    struct ft_code *c = extra ? extra : ft_code_learn(e, code, NULL);
+    if (c == NULL || e->boot_tap == NULL || e->boot_tap->slot < 0) {
+        return false;
+    }
+    ft_code_sync(e, c);
+    return (c->taps[e->boot_tap->slot].verdict & FT_V_USER) != 0;
+}
+
+bool
+ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(tstate);
+    if (frame == NULL) {
+        return false;
+    }
+    if (e->phase == FT_IN_SITE && tstate->id == e->boot_tstate && !has_caller(frame)) {
+        e->phase = FT_BEFORE_MAIN;
+    }
+    bool keep = false;
+    if (e->phase == FT_BEFORE_MAIN) {
+        if (is_main_module(e, frame, code)) {
+            e->phase = FT_RUNNING;
+            e->main_code = Py_NewRef(code);  /* ft_codes_own remembers addresses */
+            ft_codes_own(e, code);
+            keep = true;
+        }
+        else {
+            keep = is_user_code(e, code);
+        }
+    }
+    Py_DECREF(frame);
+    return keep;
+}

@@ -1,0 +1,550 @@
+/* The registry of Python functions: a code object is described and judged at first sight, and its
+ * record hangs on it by co_extra. Code objects equal in file, name, line and positions share one
+ * record, so text exec'd again and again does not grow it. The registry is freed by whoever comes
+ * last: the engine or the last code object, which may outlive it at interpreter end.
+ *
+ * A record whose code objects are all gone may still be on a stack (greenlets, lost events): it
+ * becomes a zombie and is freed by a sweep that looks at the stacks first. GIL held. */
+#include "engine/codes.h"
+
+#include <stdlib.h>
+
+#define FIRST_SWEEP 1024
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+/* A str as UTF-8; lone surrogates as three bytes each. `*keep` owns the bytes when they are not
+ * the str's own. Anything else than a str gives "". */
+struct ft_str
+ft_utf8(PyObject *str, PyObject **keep)
+{
+    *keep = NULL;
+    if (str == NULL || !PyUnicode_Check(str)) {
+        return FT_STR("");
+    }
+    Py_ssize_t len;
+    const char *s = PyUnicode_AsUTF8AndSize(str, &len);
+    if (s != NULL) {
+        return (struct ft_str){s, (size_t)len};
+    }
+    PyErr_Clear();
+    *keep = PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass");
+    if (*keep == NULL) {
+        PyErr_Clear();
+        return FT_STR("");
+    }
+    return (struct ft_str){PyBytes_AS_STRING(*keep), (size_t)PyBytes_GET_SIZE(*keep)};
+}
+
+/* Joins a relative name to the working directory of the start and drops "." and ".." parts. */
+static void
+add_absolute(struct ft_strbuf *b, struct ft_str cwd, struct ft_str file)
+{
+    if (file.len > 0 && file.s[0] == '<') {
+        ft_strbuf_add_str(b, file);
+        return;
+    }
+    if (file.len == 0 || file.s[0] != '/') {
+        ft_strbuf_add_str(b, cwd);
+    }
+    for (size_t at = 0; at < file.len;) {
+        const char *slash = memchr(file.s + at, '/', file.len - at);
+        size_t len = slash ? (size_t)(slash - file.s) - at : file.len - at;
+        struct ft_str part = {file.s + at, len};
+        at += len + 1;
+        if (len == 0 || ft_str_equal(part, FT_STR("."))) {
+            continue;
+        }
+        if (ft_str_equal(part, FT_STR(".."))) {
+            while (b->len > 0 && b->data[--b->len] != '/') {
+            }
+            continue;
+        }
+        ft_strbuf_add_char(b, '/');
+        ft_strbuf_add_str(b, part);
+    }
+}
+
+static PyObject *
+dict_get(PyObject *dict, const char *key)
+{
+    PyObject *value = NULL;
+    if (dict != NULL && PyDict_CheckExact(dict) && PyDict_GetItemStringRef(dict, key, &value) < 0) {
+        PyErr_Clear();
+    }
+    return value;
+}
+
+/* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or NULL. */
+static PyObject *
+module_name(PyObject *globals, bool *is_main)
+{
+    PyObject *name = dict_get(globals, "__name__");
+    *is_main = false;
+    if (name == NULL || !PyUnicode_CheckExact(name)) {
+        return name;
+    }
+    *is_main = PyUnicode_CompareWithASCIIString(name, "__main__") == 0
+               || PyUnicode_CompareWithASCIIString(name, "__mp_main__") == 0;
+    PyObject *spec = *is_main ? dict_get(globals, "__spec__") : NULL;
+    if (spec != NULL && spec != Py_None) {
+        PyObject *key = PyUnicode_FromString("name");
+        PyObject *real = key ? PyObject_GenericGetAttr(spec, key) : NULL;
+        Py_XDECREF(key);
+        if (real != NULL && PyUnicode_CheckExact(real)) {
+            Py_SETREF(name, real);
+        }
+        else {
+            PyErr_Clear();
+            Py_XDECREF(real);
+        }
+    }
+    Py_XDECREF(spec);
+    return name;
+}
+
+static uint32_t
+flags_of(PyCodeObject *code)
+{
+    uint32_t flags = 0;
+    if (code->co_flags & CO_ASYNC_GENERATOR) {
+        flags |= FT_FUNC_ASYNCGEN;
+    }
+    else if (code->co_flags & CO_COROUTINE) {
+        flags |= FT_FUNC_COROUTINE;
+    }
+    else if (code->co_flags & CO_GENERATOR) {
+        flags |= FT_FUNC_GENERATOR;
+    }
+    if (PyUnicode_CheckExact(code->co_name)
+        && PyUnicode_CompareWithASCIIString(code->co_name, "<module>") == 0) {
+        flags |= FT_FUNC_MODULE;
+    }
+    return flags;
+}
+
+static uint32_t
+first_column(PyCodeObject *code)
+{
+    int line, column, end_line, end_column;
+    for (int at = 0; at < 12; at += 2) {
+        if (PyCode_Addr2Location(code, at, &line, &column, &end_line, &end_column) && column > 0) {
+            return (uint32_t)column;
+        }
+    }
+    return 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------ */
+
+int
+ft_codes_init(struct ft_codes *codes)
+{
+    codes->index = -1;
+    codes->mask = 255;
+    codes->sweep_at = FIRST_SWEEP;
+    codes->owners = 1;
+    codes->buckets = calloc(codes->mask + 1, sizeof(*codes->buckets));
+    return codes->buckets == NULL ? -1 : 0;
+}
+
+static void
+codes_free(struct ft_codes *codes)
+{
+    free(codes->buckets);
+    free(codes->free_ids);
+    ft_ptrmap_fini(&codes->own);
+    free(codes);
+}
+
+void
+ft_codes_release(struct ft_codes *codes)
+{
+    if (codes != NULL && --codes->owners == 0) {
+        codes_free(codes);
+    }
+}
+
+/* The engine's end: records live on with their code objects. */
+void
+ft_codes_end(struct ft_codes *codes)
+{
+    if (codes != NULL) {
+        codes->engine = NULL;
+        ft_codes_bury(codes);
+        ft_codes_release(codes);
+    }
+}
+
+static void
+record_free(struct ft_func *func)
+{
+    struct ft_code *c = (struct ft_code *)func;
+    struct ft_codes *codes = c->codes;
+    ft_codes_give_id(codes, func->id);
+    ft_func_fini(func);
+    free(c->lines);
+    free(c);
+    ft_codes_release(codes);
+}
+
+bool
+ft_codes_take_id(struct ft_codes *codes, uint32_t *id)
+{
+    if (codes->nfree > 0) {
+        *id = codes->free_ids[--codes->nfree];
+        return true;
+    }
+    if (codes->next_id == codes->capfree) {   /* room to give every id back without memory */
+        uint32_t cap = codes->capfree ? codes->capfree * 2 : 256;
+        uint32_t *ids = realloc(codes->free_ids, cap * sizeof(*ids));
+        if (ids == NULL) {
+            return false;
+        }
+        codes->free_ids = ids;
+        codes->capfree = cap;
+    }
+    *id = codes->next_id++;
+    return true;
+}
+
+void
+ft_codes_give_id(struct ft_codes *codes, uint32_t id)
+{
+    codes->free_ids[codes->nfree++] = id;
+}
+
+static void
+bucket_add(struct ft_codes *codes, struct ft_code *c)
+{
+    if (codes->used > codes->mask) {
+        size_t mask = codes->mask * 2 + 1;
+        struct ft_code **buckets = calloc(mask + 1, sizeof(*buckets));
+        for (size_t i = 0; buckets != NULL && i <= codes->mask; i++) {
+            for (struct ft_code *at = codes->buckets[i], *next; at != NULL; at = next) {
+                next = at->next;
+                at->next = buckets[at->key & mask];
+                buckets[at->key & mask] = at;
+            }
+        }
+        if (buckets != NULL) {
+            free(codes->buckets);
+            codes->buckets = buckets;
+            codes->mask = mask;
+        }
+    }
+    c->next = codes->buckets[c->key & codes->mask];
+    codes->buckets[c->key & codes->mask] = c;
+    codes->used++;
+}
+
+static void
+bucket_remove(struct ft_codes *codes, struct ft_code *c)
+{
+    struct ft_code **at = &codes->buckets[c->key & codes->mask];
+    while (*at != c) {
+        at = &(*at)->next;
+    }
+    *at = c->next;
+    codes->used--;
+}
+
+void
+ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_code *c), void *ctx)
+{
+    for (size_t i = 0; i <= codes->mask; i++) {
+        for (struct ft_code *c = codes->buckets[i]; c != NULL; c = c->next) {
+            visit(ctx, c);
+        }
+    }
+}
+
+/* ---- the end of a code object ---------------------------------------------------------------------- */
+
+/* co_extra's freefunc: may run at any time, after the engine's end too. */
+static void
+on_code_freed(void *extra)
+{
+    struct ft_code *c = extra;
+    if (c == NULL || --c->codes_alive > 0) {
+        return;
+    }
+    bucket_remove(c->codes, c);
+    c->next = c->codes->zombies;
+    c->codes->zombies = c;
+    c->codes->nzombies++;
+    if (c->codes->engine == NULL) {
+        ft_codes_bury(c->codes);
+    }
+}
+
+/* Frees all zombies that are not marked. */
+void
+ft_codes_bury(struct ft_codes *codes)
+{
+    codes->owners++;
+    struct ft_code **at = &codes->zombies;
+    for (struct ft_code *c = *at; c != NULL; c = *at) {
+        if (c->marked) {
+            c->marked = false;
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        codes->nzombies--;
+        ft_func_unref(&c->func);
+    }
+    ft_codes_release(codes);
+}
+
+void
+ft_codes_sweep(struct ft_engine *e)
+{
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        for (uint32_t i = 0; i < t->top; i++) {
+            if (!t->stack[i].c) {
+                ((struct ft_code *)t->stack[i].func)->marked = true;
+            }
+        }
+    }
+    ft_codes_bury(e->codes);
+    e->codes->sweep_at = e->codes->nzombies * 2 + FIRST_SWEEP;
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        for (uint32_t i = 0; i < t->top; i++) {
+            if (!t->stack[i].c) {
+                ((struct ft_code *)t->stack[i].func)->marked = false;
+            }
+        }
+    }
+}
+
+/* ---- first sight ------------------------------------------------------------------------------------- */
+
+static uint64_t
+identity(const struct ft_func_names *names, PyCodeObject *code)
+{
+    struct ft_str table = {PyBytes_AS_STRING(code->co_linetable),
+                           (size_t)PyBytes_GET_SIZE(code->co_linetable)};
+    uint64_t key = ft_str_hash(names->name) * 31 + ft_str_hash(names->file);
+    key = key * 31 + ft_str_hash(names->module);
+    key = key * 31 + ft_str_hash(table);
+    return (key * 31 + names->line) * 31 + (uint64_t)Py_SIZE(code);
+}
+
+static struct ft_code *
+find(struct ft_codes *codes, uint64_t key, const struct ft_func_names *names)
+{
+    for (struct ft_code *c = codes->buckets[key & codes->mask]; c != NULL; c = c->next) {
+        if (c->key == key && c->func.line == names->line && ft_str_equal(c->func.name, names->name)
+            && ft_str_equal(c->func.file, names->file) && ft_str_equal(c->func.module, names->module)
+            && c->func.flags == names->flags) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* Library functions that start a child process: their calls are counted, for the note at exit. */
+static bool
+is_spawner(const struct ft_func_names *names, enum ft_origin origin)
+{
+    return origin == FT_ORIGIN_STDLIB
+           && ((ft_str_equal(names->module, FT_STR("subprocess"))
+                && ft_str_equal(names->name, FT_STR("Popen._execute_child")))
+               || (ft_str_equal(names->module, FT_STR("multiprocessing.util"))
+                   && ft_str_equal(names->name, FT_STR("spawnv_passfds"))));
+}
+
+static struct ft_code *
+record_new(struct ft_engine *e, const struct ft_func_names *names, uint64_t key)
+{
+    struct ft_codes *codes = e->codes;
+    struct ft_code *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return NULL;
+    }
+    if (!ft_func_init(&c->func, names)) {
+        free(c);
+        return NULL;
+    }
+    if (!ft_codes_take_id(codes, &c->func.id)) {
+        ft_func_fini(&c->func);
+        free(c);
+        return NULL;
+    }
+    c->func.free = record_free;
+    c->codes = codes;
+    codes->owners++;
+    c->key = key;
+    c->origin = ft_origin_of_file(&e->paths, c->func.file);
+    c->spawns = is_spawner(names, c->origin);
+    bucket_add(codes, c);
+    return c;
+}
+
+static struct ft_code *
+learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct ft_strbuf *file)
+{
+    bool is_main;
+    PyObject *module = module_name(globals, &is_main);
+    PyObject *keep[3];
+    struct ft_func_names names = {
+        .name = ft_utf8(code->co_qualname, &keep[0]),
+        .module = ft_utf8(module, &keep[1]),
+        .line = (uint32_t)code->co_firstlineno,
+        .column = first_column(code),
+        .flags = flags_of(code) | (is_main ? FT_FUNC_MAIN : 0),
+    };
+    add_absolute(file, e->cwd, ft_utf8(code->co_filename, &keep[2]));
+    names.file = (struct ft_str){file->data ? file->data : "", file->len};
+    uint64_t key = identity(&names, code);
+    struct ft_code *c = find(e->codes, key, &names);
+    if (c == NULL) {
+        c = record_new(e, &names, key);
+    }
+    for (int i = 0; i < 3; i++) {
+        Py_XDECREF(keep[i]);
+    }
+    Py_XDECREF(module);
+    return c;
+}
+
+/* `frame` runs the code, NULL: the current one. Keeps the exception state. */
+struct ft_code *
+ft_code_learn(struct ft_engine *e, PyCodeObject *code, PyFrameObject *frame)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyFrameObject *current = frame ? NULL : PyThreadState_GetFrame(PyThreadState_Get());
+    PyObject *globals = frame || current ? PyFrame_GetGlobals(frame ? frame : current) : NULL;
+    struct ft_strbuf file;
+    ft_strbuf_init(&file);
+    if (e->codes->nzombies >= e->codes->sweep_at) {
+        ft_codes_sweep(e);
+    }
+    struct ft_code *c = learn_named(e, code, globals, &file);
+    if (c != NULL) {
+        if (ft_ptrmap_take(&e->codes->own, (uintptr_t)code, NULL)) {
+            ft_code_adopt(c);
+        }
+        if (PyUnstable_Code_SetExtra((PyObject *)code, e->codes->index, c) == 0) {
+            c->codes_alive++;
+        }
+        else {
+            /* Not hung on its code: it stays in the table and is found again by name. */
+            PyErr_Clear();
+        }
+    }
+    ft_strbuf_fini(&file);
+    Py_XDECREF(globals);
+    Py_XDECREF(current);
+    PyErr_SetRaisedException(exc);
+    return c;
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------------ */
+
+void
+ft_code_sync(struct ft_engine *e, struct ft_code *c)
+{
+    c->want = c->want_c = 0;
+    for (uint32_t mask = e->attached; mask; mask &= mask - 1) {
+        int slot = __builtin_ctz(mask);
+        struct ft_tap *tap = e->taps[slot];
+        if (c->taps[slot].epoch != tap->epoch) {
+            c->taps[slot].epoch = tap->epoch;
+            c->taps[slot].verdict = ft_filter_judge(tap->filter, &c->func, c->origin);
+        }
+        uint32_t v = c->taps[slot].verdict;
+        c->want |= (uint32_t)!(v & FT_V_NEVER) << slot;
+        c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
+    }
+    c->generation = e->generation;
+}
+
+/* From now on it is user code, wherever its file lies: every verdict is asked again. */
+void
+ft_code_adopt(struct ft_code *c)
+{
+    if (c->origin != FT_ORIGIN_TARGET) {
+        c->origin = FT_ORIGIN_TARGET;
+        c->generation = 0;
+        memset(c->taps, 0, sizeof(c->taps));
+    }
+}
+
+/* The code and all code nested in it count as user code. Those not yet seen are remembered by
+ * address: the caller keeps `code` alive. */
+void
+ft_codes_own(struct ft_engine *e, PyCodeObject *code)
+{
+    void *extra = NULL;
+    PyUnstable_Code_GetExtra((PyObject *)code, e->codes->index, &extra);
+    if (extra != NULL) {
+        ft_code_adopt(extra);
+    }
+    else {
+        ft_ptrmap_put(&e->codes->own, (uintptr_t)code, 1);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(code->co_consts); i++) {
+        PyObject *item = PyTuple_GET_ITEM(code->co_consts, i);
+        if (PyCode_Check(item)) {
+            ft_codes_own(e, (PyCodeObject *)item);
+        }
+    }
+}
+
+void
+ft_codes_disown(struct ft_engine *e, PyCodeObject *code)
+{
+    ft_ptrmap_take(&e->codes->own, (uintptr_t)code, NULL);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(code->co_consts); i++) {
+        PyObject *item = PyTuple_GET_ITEM(code->co_consts, i);
+        if (PyCode_Check(item)) {
+            ft_codes_disown(e, (PyCodeObject *)item);
+        }
+    }
+}
+
+/* ---- lines ---------------------------------------------------------------------------------------------- */
+
+int
+ft_code_line(struct ft_code *c, PyCodeObject *code, int lasti)
+{
+    uint32_t at = (uint32_t)lasti / 2;
+    if (c->lines == NULL) {
+        c->nlines = (uint32_t)Py_SIZE(code);
+        c->lines = calloc(c->nlines ? c->nlines : 1, sizeof(*c->lines));
+        if (c->lines == NULL) {
+            c->nlines = 0;
+        }
+    }
+    if (lasti < 0 || at >= c->nlines) {
+        return PyCode_Addr2Line(code, lasti);
+    }
+    if (c->lines[at] == 0) {
+        c->lines[at] = PyCode_Addr2Line(code, lasti) + 1;
+    }
+    return c->lines[at] - 1;
+}
+
+/* The index is an interpreter's, asked for once: they are never given back. */
+int
+ft_codes_index(struct ft_codes *codes, PyObject *interp_dict)
+{
+    static const char key[] = "pyftrace.co_extra_index";
+    PyObject *known = dict_get(interp_dict, key);
+    if (known != NULL) {
+        codes->index = PyLong_AsSsize_t(known);
+        Py_DECREF(known);
+        return codes->index < 0 ? -1 : 0;
+    }
+    codes->index = PyUnstable_Eval_RequestCodeExtraIndex(on_code_freed);
+    if (codes->index < 0) {
+        PyErr_SetString(PyExc_RuntimeError, "no free co_extra index: other tools took all");
+        return -1;
+    }
+    PyObject *index = PyLong_FromSsize_t(codes->index);
+    int failed = index == NULL ? -1 : PyDict_SetItemString(interp_dict, key, index);
+    Py_XDECREF(index);
+    return failed;
+}

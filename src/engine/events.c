@@ -1,0 +1,297 @@
+/* Where events arrive. One vectorcall object per event, registered on sys.monitoring, carries the
+ * engine; each callback is a few lines: thread, function, verdict, stack. Nothing here raises,
+ * prints or runs Python; the one exception that may pass is a signal handler's. GIL held. */
+#include <structmember.h>
+
+#include "engine/callback.h"
+#include "engine/stack.h"
+
+struct callback {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    struct ft_engine *engine;            /* borrowed from `module` */
+    PyObject *module;                    /* owned: keeps the engine */
+};
+
+#define ENGINE(self) (((struct callback *)(self))->engine)
+#define CODE(args) ((PyCodeObject *)(args)[0])
+
+static inline struct ft_code *
+code_get(struct ft_engine *e, PyCodeObject *code)
+{
+    void *extra = NULL;
+    PyUnstable_Code_GetExtra((PyObject *)code, e->codes->index, &extra);
+    return extra;
+}
+
+/* The function of an entering event, described and judged: NULL when memory ran out. */
+static struct ft_code *
+code_known(struct ft_engine *e, PyCodeObject *code)
+{
+    struct ft_code *c = code_get(e, code);
+    if (FT_UNLIKELY(c == NULL)) {
+        c = ft_code_learn(e, code, NULL);
+    }
+    if (c != NULL && FT_UNLIKELY(c->generation != e->generation)) {
+        if (c->codes != e->codes) {      /* of an engine that ended: the module was imported anew */
+            c = ft_code_learn(e, code, NULL);
+        }
+        if (c != NULL) {
+            ft_code_sync(e, c);
+        }
+    }
+    return c;
+}
+
+static PyObject *
+silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
+{
+    if (way == FT_START && e->attached) {
+        if (!c->called) {
+            c->called = true;
+            c->order = ++e->codes->next_order;
+        }
+        if (FT_UNLIKELY(c->spawns)) {
+            e->children++;
+            Py_RETURN_NONE;              /* each of them is counted */
+        }
+    }
+    if (way == FT_THROW || e->attached == 0) {
+        Py_RETURN_NONE;                  /* PY_THROW cannot be disabled before 3.15 */
+    }
+    c->silenced = true;
+    return Py_NewRef(e->disable);
+}
+
+/* After a line was written to a Python stream, a signal handler's exception goes on its way. */
+static inline PyObject *
+finish(void)
+{
+    if (FT_UNLIKELY(PyErr_Occurred() != NULL)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static inline PyObject *
+enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
+{
+    PyThreadState *tstate = FT_TSTATE();
+    struct ft_code *c = NULL;
+    if (FT_UNLIKELY(e->phase != FT_RUNNING) && !ft_boot_enter(e, tstate, code)) {
+        Py_RETURN_NONE;
+    }
+    c = code_known(e, code);
+    if (FT_UNLIKELY(c == NULL)) {
+        Py_RETURN_NONE;
+    }
+    if (c->want == 0) {
+        return silence(e, c, way);
+    }
+    struct ft_thread *t = ft_thread_get(e, tstate);
+    if (FT_UNLIKELY(t == NULL)) {
+        Py_RETURN_NONE;
+    }
+    uint32_t mask = c->want & (e->all | t->local);
+    if (mask == 0) {
+        Py_RETURN_NONE;
+    }
+    ft_stack_enter(e, t, FT_FRAME_ID(tstate), c, code, way, mask);
+    return finish();
+}
+
+static inline PyObject *
+leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
+{
+    PyThreadState *tstate = FT_TSTATE();
+    struct ft_thread *t = ft_thread_get(e, tstate);
+    if (FT_UNLIKELY(t == NULL)) {
+        Py_RETURN_NONE;
+    }
+    void *frame = FT_FRAME_ID(tstate);
+    if (FT_UNLIKELY(t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)) {
+        struct ft_code *c = code_get(e, code);
+        if (c == NULL || c->generation != e->generation) {
+            Py_RETURN_NONE;              /* began before we looked */
+        }
+        if (c->want == 0) {
+            return way == FT_UNWIND ? Py_NewRef(Py_None) : silence(e, c, way);
+        }
+        if (!ft_stack_find(e, t, frame)) {
+            Py_RETURN_NONE;
+        }
+    }
+    ft_stack_leave(e, t, way, value);
+    return finish();
+}
+
+static PyObject *
+on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return enter(ENGINE(self), CODE(args), FT_START);
+}
+
+static PyObject *
+on_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return enter(ENGINE(self), CODE(args), FT_RESUME);
+}
+
+static PyObject *
+on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return enter(ENGINE(self), CODE(args), FT_THROW);
+}
+
+static PyObject *
+on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
+}
+
+static PyObject *
+on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return leave(ENGINE(self), CODE(args), FT_YIELD, args[2]);
+}
+
+static PyObject *
+on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
+}
+
+static PyObject *
+on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    struct ft_engine *e = ENGINE(self);
+    PyThreadState *tstate = FT_TSTATE();
+    if (FT_UNLIKELY(e->phase != FT_RUNNING)) {
+        Py_RETURN_NONE;
+    }
+    struct ft_code *c = code_known(e, CODE(args));
+    if (FT_UNLIKELY(c == NULL)) {
+        Py_RETURN_NONE;
+    }
+    if (c->want_c == 0) {
+        /* By the caller's code alone: the next callee at this place may be another. */
+        if (e->attached == 0) {
+            Py_RETURN_NONE;
+        }
+        c->silenced_c = true;
+        return Py_NewRef(e->disable);
+    }
+    struct ft_thread *t = ft_thread_get(e, tstate);
+    uint32_t mask = t ? c->want_c & (e->all | t->local) : 0;
+    if (mask == 0) {
+        Py_RETURN_NONE;
+    }
+    struct ft_callable *callable = ft_callable_get(e, args[2]);
+    if (callable == NULL) {
+        Py_RETURN_NONE;
+    }
+    ft_stack_enter_c(e, t, FT_FRAME_ID(tstate), c, CODE(args), callable, mask);
+    return finish();
+}
+
+static PyObject *
+leave_c(struct ft_engine *e, enum ft_way way)
+{
+    PyThreadState *tstate = FT_TSTATE();
+    struct ft_thread *t = ft_thread_get(e, tstate);
+    if (t != NULL && t->top > 0) {
+        ft_stack_leave_c(e, t, FT_FRAME_ID(tstate), way);
+        return finish();
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+on_c_return(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(nargsf),
+            PyObject *Py_UNUSED(kw))
+{
+    return leave_c(ENGINE(self), FT_C_RETURN);
+}
+
+static PyObject *
+on_c_raise(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(nargsf),
+           PyObject *Py_UNUSED(kw))
+{
+    return leave_c(ENGINE(self), FT_C_RAISE);
+}
+
+/* Registering, unregistering and the event mask are all driven by this table. */
+const struct ft_event_row ft_event_table[FT_EV_COUNT] = {
+    [FT_EV_START] = {"PY_START", on_start, false, false},
+    [FT_EV_RESUME] = {"PY_RESUME", on_resume, false, false},
+    [FT_EV_THROW] = {"PY_THROW", on_throw, false, false},
+    [FT_EV_RETURN] = {"PY_RETURN", on_return, false, false},
+    [FT_EV_YIELD] = {"PY_YIELD", on_yield, false, false},
+    [FT_EV_UNWIND] = {"PY_UNWIND", on_unwind, false, false},
+    [FT_EV_CALL] = {"CALL", on_call, true, false},
+    [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, true, true},
+    [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, true, true},
+};
+
+/* ---- the callback type ------------------------------------------------------------------------- */
+
+static int
+callback_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((struct callback *)self)->module);
+    return 0;
+}
+
+static int
+callback_clear(PyObject *self)
+{
+    Py_CLEAR(((struct callback *)self)->module);
+    return 0;
+}
+
+static void
+callback_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    callback_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef callback_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct callback, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot callback_slots[] = {
+    {Py_tp_dealloc, callback_dealloc},
+    {Py_tp_traverse, callback_traverse},
+    {Py_tp_clear, callback_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, callback_members},
+    {0, NULL},
+};
+
+PyType_Spec ft_callback_spec = {
+    .name = "pyftrace._engine.Callback",
+    .basicsize = sizeof(struct callback),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = callback_slots,
+};
+
+PyObject *
+ft_callback_new(struct ft_engine *e, enum ft_event event)
+{
+    PyTypeObject *type = (PyTypeObject *)e->callback_type;
+    struct callback *self = (struct callback *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = ft_event_table[event].callback;
+    self->engine = e;
+    self->module = Py_NewRef(e->module);
+    return (PyObject *)self;
+}

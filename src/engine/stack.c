@@ -1,0 +1,389 @@
+/* Each thread's stack of open frames, and what the taps hear of it: who is shown, at which depth,
+ * with which texts. Depth comes from the frames shown on this stack, so it cannot drift: a frame
+ * left without an event is found and cut when the one below it is left. GIL held. */
+#include "engine/stack.h"
+
+#include <stdlib.h>
+
+/* How far down a frame is looked for when the one on top is not it. Only frames that began before
+ * their tap was active, or another greenlet's, are ever looked for in vain. */
+#define SEARCH_LIMIT 4096
+
+#define GENERATOR_LIKE (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN)
+
+static bool
+grow(struct ft_thread *t)
+{
+    uint32_t cap = t->cap ? t->cap * 2 : 64;
+    struct ft_frame *stack = realloc(t->stack, cap * sizeof(*stack));
+    if (stack == NULL) {
+        t->lost++;
+        return false;
+    }
+    t->stack = stack;
+    t->cap = cap;
+    return true;
+}
+
+static struct ft_frame *
+push(struct ft_thread *t, void *frame, const struct ft_func *func, bool c)
+{
+    if (FT_UNLIKELY(t->top == t->cap) && !grow(t)) {
+        return NULL;
+    }
+    struct ft_frame *f = &t->stack[t->top++];
+    f->frame = frame;
+    f->func = func;
+    f->activation = 0;
+    f->shown = f->inside = f->excluded = 0;
+    f->c = c;
+    f->task_set = 0;
+    return f;
+}
+
+/* ---- who is shown ---------------------------------------------------------------------------- */
+
+static uint32_t
+verdict_of(const struct ft_frame *f, int slot)
+{
+    return ((const struct ft_code *)f->func)->taps[slot].verdict;
+}
+
+/* Whether the frame below the top is user code; a module asks who imported it, so the import
+ * machinery is passed over. */
+static bool
+called_from_user(struct ft_engine *e, struct ft_thread *t, int slot, bool module)
+{
+    for (uint32_t i = t->top - 1; i-- > 0;) {
+        const struct ft_frame *f = &t->stack[i];
+        if (!f->c) {
+            uint32_t v = verdict_of(f, slot);
+            if (!module || !(v & FT_V_IMPORT)) {
+                return (v & FT_V_USER) != 0;
+            }
+        }
+    }
+    struct ft_caller caller;   /* began before the tap: ask the interpreter */
+    ft_caller_of_frame(e, &caller);
+    return caller.code != NULL && (caller.code->taps[slot].verdict & FT_V_USER);
+}
+
+static bool
+decide(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, int slot, uint32_t v)
+{
+    const struct ft_filter *filter = e->taps[slot]->filter;
+    struct ft_view *view = &t->views[slot];
+    uint32_t bit = 1u << slot;
+    if (v & FT_V_EXCLUDED) {
+        view->excluded++;
+        f->excluded |= bit;
+    }
+    if (v & FT_V_INSIDE) {
+        view->inside++;
+        f->inside |= bit;
+    }
+    if (view->excluded || (v & FT_V_HIDE) || (filter->depth && view->depth >= filter->depth)) {
+        return false;
+    }
+    if (v & FT_V_INSIDE) {
+        return true;
+    }
+    if (filter->function.n > 0 && !view->inside) {
+        return false;
+    }
+    if (v & FT_V_SHOW) {
+        return true;
+    }
+    return (v & FT_V_DIRECT)
+           && called_from_user(e, t, slot, (f->func->flags & FT_FUNC_MODULE) != 0);
+}
+
+/* ---- what the sinks hear ---------------------------------------------------------------------- */
+
+#define TEXT_NEEDS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
+
+static void
+tell(struct ft_tap *tap, void *lane, const struct ft_call *call)
+{
+    const struct ft_sink_ops *ops = tap->sink->ops;
+    if (FT_UNLIKELY(tap->may_raise)) {
+        /* Its output runs Python and may let other threads in, which may close the tap. */
+        PyObject *owner = Py_NewRef(tap->owner);
+        (call->way < FT_RETURN ? ops->enter : ops->leave)(tap->sink, lane, call);
+        Py_DECREF(owner);
+        return;
+    }
+    (call->way < FT_RETURN ? ops->enter : ops->leave)(tap->sink, lane, call);
+}
+
+static void
+add_args(struct ft_thread *t, struct ft_tap *tap, PyCodeObject *code, struct ft_call *call)
+{
+    ft_strbuf_clear(&t->args);
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    if (frame != NULL) {
+        ft_args_add(&t->args, code, frame, tap->values);
+        Py_DECREF(frame);
+    }
+    call->args = (struct ft_str){t->args.data ? t->args.data : "", t->args.len};
+}
+
+static int
+first_visited(PyObject *object, void *arg)
+{
+    PyObject **first = arg;
+    *first = *first ? *first : object;
+    return 0;
+}
+
+/* What a generator gives at a yield. An async generator wraps what it yields (the wrapper has no
+ * public way in: the collector's visit shows its one member); anything else is an await. */
+static PyObject *
+yielded(const struct ft_func *func, PyObject *value)
+{
+    if (func->flags & FT_FUNC_COROUTINE) {
+        return NULL;
+    }
+    if (!(func->flags & FT_FUNC_ASYNCGEN)) {
+        return value;
+    }
+    PyObject *inner = NULL;
+    PyTypeObject *type = Py_TYPE(value);
+    if (strcmp(type->tp_name, "async_generator_wrapped_value") == 0 && type->tp_traverse != NULL) {
+        type->tp_traverse(value, first_visited, &inner);
+    }
+    return inner;
+}
+
+static void
+add_value(struct ft_thread *t, struct ft_tap *tap, PyObject *value, struct ft_call *call)
+{
+    call->value = (struct ft_str){NULL, 0};
+    if (value != NULL && call->way == FT_YIELD) {
+        value = yielded(call->func, value);
+    }
+    if (value == NULL) {
+        return;
+    }
+    ft_strbuf_clear(&t->value);
+    if (call->way == FT_UNWIND) {
+        ft_exception_add(&t->value, value, tap->values);
+    }
+    else {
+        if (tap->values->mode == FT_VALUES_NONE) {
+            return;
+        }
+        ft_value_add(&t->value, value, tap->values);
+    }
+    call->value = (struct ft_str){t->value.data ? t->value.data : "", t->value.len};
+}
+
+static struct ft_caller
+caller_for(struct ft_engine *e, PyCodeObject *code, const struct ft_frame *f)
+{
+    struct ft_caller caller;
+    if (f->c) {
+        ft_caller_current(e, code, &caller);
+    }
+    else if (f->func->flags & FT_FUNC_MODULE) {
+        ft_caller_importing(e, &caller);
+    }
+    else {
+        ft_caller_of_frame(e, &caller);
+    }
+    return caller;
+}
+
+/* Tells each tap in `mask` that shows the frame. `code` is the function's, or of a C call its caller's. */
+static void
+tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeObject *code,
+           enum ft_way way, uint32_t mask)
+{
+    struct ft_call call;
+    struct ft_caller caller = {NULL, 0};
+    bool caller_known = false;
+    const uint32_t place = t->top - 1;
+    call.func = f->func;
+    call.way = way;
+    call.activation = f->activation;
+    for (; mask; mask &= mask - 1) {
+        int slot = __builtin_ctz(mask);
+        struct ft_tap *tap = e->taps[slot];
+        struct ft_view *view = &t->views[slot];
+        if (FT_UNLIKELY(tap == NULL || (view->epoch != tap->epoch && !ft_view_begin(e, t, slot)))) {
+            continue;
+        }
+        f = &t->stack[place];            /* deciding may not move it, but a line may be written meanwhile */
+        uint32_t v = f->c ? ((const struct ft_callable *)f->func)->taps[slot].verdict
+                          : verdict_of(f, slot);
+        if (!(v & FT_V_PLAIN) && !decide(e, t, f, slot, v)) {
+            continue;
+        }
+        uint32_t needs = tap->sink->needs;
+        f->shown |= 1u << slot;
+        call.depth = view->depth++;
+        if (needs & TEXT_NEEDS) {
+            if ((needs & FT_NEED_LINE) && !caller_known) {
+                caller = caller_for(e, code, f);
+                caller_known = true;
+            }
+            call.caller = caller.code ? &caller.code->func : NULL;
+            call.call_line = caller.line;
+            call.task = t->task;
+            call.args = (struct ft_str){NULL, 0};
+            if ((needs & FT_NEED_ARGS) && way == FT_START && !(f->func->flags & FT_FUNC_MODULE)) {
+                add_args(t, tap, code, &call);
+            }
+        }
+        if (needs & FT_NEED_TIME) {
+            call.time = ft_clock_ticks();
+        }
+        tell(tap, view->lane, &call);
+    }
+}
+
+/* Takes the top frame off and tells the taps that were shown it. */
+static void
+pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, uint64_t now)
+{
+    struct ft_frame f = t->stack[--t->top];
+    struct ft_call call;
+    call.func = f.func;
+    call.way = way;
+    call.time = now;
+    call.activation = f.activation;
+    uint32_t mask = f.shown | f.inside | f.excluded;
+    for (; mask; mask &= mask - 1) {
+        int slot = __builtin_ctz(mask);
+        uint32_t bit = 1u << slot;
+        struct ft_tap *tap = e->taps[slot];
+        struct ft_view *view = &t->views[slot];
+        if (FT_UNLIKELY(tap == NULL || view->epoch != tap->epoch)) {
+            continue;                    /* another tap has the place now */
+        }
+        view->inside -= (f.inside & bit) != 0;
+        view->excluded -= (f.excluded & bit) != 0;
+        if (f.shown & bit) {
+            uint32_t needs = tap->sink->needs;
+            call.depth = --view->depth;
+            if (needs & TEXT_NEEDS) {
+                call.task = t->task;
+                add_value(t, tap, value, &call);
+            }
+            tell(tap, view->lane, &call);
+        }
+    }
+    if (FT_UNLIKELY(f.task_set)) {
+        t->task = NULL;
+    }
+}
+
+/* ---- Python frames ------------------------------------------------------------------------------ */
+
+static uint64_t
+activation_of(struct ft_engine *e, void *frame, enum ft_way way)
+{
+    uint64_t *known = way == FT_START ? NULL : ft_ptrmap_get(&e->activations, (uintptr_t)frame);
+    if (known != NULL) {
+        return *known;
+    }
+    uint64_t serial = ++e->last_activation;
+    ft_ptrmap_put(&e->activations, (uintptr_t)frame, serial);
+    return serial;
+}
+
+static void
+enter_generator(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, enum ft_way way)
+{
+    if (e->needs & FT_NEED_ACTIVATION) {
+        f->activation = activation_of(e, f->frame, way);
+    }
+    if ((e->needs & FT_NEED_TASK) && t->task == NULL
+        && (f->func->flags & (FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
+        t->task = ft_task_current(e);
+        f->task_set = t->task != NULL;
+    }
+}
+
+void
+ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
+               PyCodeObject *code, enum ft_way way, uint32_t mask)
+{
+    struct ft_frame *f = push(t, frame, &c->func, false);
+    if (FT_UNLIKELY(f == NULL)) {
+        return;
+    }
+    if (FT_UNLIKELY(c->func.flags & GENERATOR_LIKE)) {
+        enter_generator(e, t, f, way);
+    }
+    tell_enter(e, t, f, code, way, mask);
+}
+
+void
+ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value)
+{
+    uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
+    const struct ft_frame *f = &t->stack[t->top - 1];
+    if (FT_UNLIKELY(f->activation != 0) && way != FT_YIELD) {
+        ft_ptrmap_take(&e->activations, (uintptr_t)f->frame, NULL);
+    }
+    pop(e, t, way, value, now);
+}
+
+void
+ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth)
+{
+    while (t->top > depth) {
+        pop(e, t, FT_LEFT, NULL, e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0);
+    }
+}
+
+bool
+ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame)
+{
+    uint32_t lowest = t->top > SEARCH_LIMIT ? t->top - SEARCH_LIMIT : 0;
+    for (uint32_t i = t->top; i-- > lowest;) {
+        if (t->stack[i].frame == frame && !t->stack[i].c) {
+            ft_stack_cut(e, t, i + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- C calls ------------------------------------------------------------------------------------- */
+
+void
+ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
+                 PyCodeObject *code, struct ft_callable *callable, uint32_t mask)
+{
+    (void)c;
+    /* A frame has one C call open at a time: an older one lost its end (gh-122029). */
+    while (t->top > 0 && t->stack[t->top - 1].c && t->stack[t->top - 1].frame == frame) {
+        ft_stack_cut(e, t, t->top - 1);
+    }
+    struct ft_frame *f = push(t, frame, &callable->func, true);
+    if (f != NULL) {
+        tell_enter(e, t, f, code, FT_C_CALL, mask);
+    }
+}
+
+void
+ft_stack_leave_c(struct ft_engine *e, struct ft_thread *t, void *frame, enum ft_way way)
+{
+    uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
+    if (t->top == 0 || !t->stack[t->top - 1].c || t->stack[t->top - 1].frame != frame) {
+        /* What the C call called may have been left without an event; an end without its
+         * beginning is ignored. */
+        for (uint32_t i = t->top; i-- > 0 && t->stack[i].frame != frame;) {
+            if (i > 0 && t->stack[i - 1].c && t->stack[i - 1].frame == frame) {
+                ft_stack_cut(e, t, i);
+                break;
+            }
+        }
+        if (t->top == 0 || !t->stack[t->top - 1].c || t->stack[t->top - 1].frame != frame) {
+            return;
+        }
+    }
+    pop(e, t, way, NULL, now);
+}

@@ -1,0 +1,21 @@
+/* The walk of an event after it was judged: push or pop the thread's stack, tell the taps. Called
+ * by events.c alone, with the GIL held. */
+#ifndef FT_ENGINE_STACK_H
+#define FT_ENGINE_STACK_H
+
+#include "engine/engine.h"
+
+/* A Python frame is entered; `mask` are the taps that follow the function on this thread. */
+void ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
+                    PyCodeObject *code, enum ft_way way, uint32_t mask);
+/* The frame on top is left; `value` is what it returns, yields or raises. */
+void ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value);
+/* Pops what lies above `frame`, left without an event; false when it is not on the stack. */
+bool ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame);
+void ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
+                      PyCodeObject *code, struct ft_callable *callable, uint32_t mask);
+void ft_stack_leave_c(struct ft_engine *e, struct ft_thread *t, void *frame, enum ft_way way);
+/* Pops to `depth` frames without events: the tap's sinks hear FT_LEFT. */
+void ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth);
+
+#endif

@@ -1,0 +1,158 @@
+/* asyncio's tasks, for the labels of the tree: asked for only when a coroutine begins a step, and
+ * only of asyncio's C parts, so no code of the program runs. GIL held. */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+#include "engine/codes.h"
+
+struct task {
+    struct ft_task public;               /* first */
+    PyObject *ref;                       /* owned weak reference: addresses are reused */
+};
+
+struct ft_tasks {
+    PyObject *current_task;              /* owned: _asyncio.current_task */
+    PyObject *get_name;                  /* owned: _asyncio.Task.get_name, C whatever the subclass */
+    PyTypeObject *task_type;             /* owned */
+    struct ft_ptrmap by_address;         /* task object -> struct task * */
+    uint64_t last;
+};
+
+static PyObject *
+asyncio_module(void)
+{
+    PyObject *modules = PySys_GetObject("modules");
+    PyObject *m = modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, "_asyncio") : NULL;
+    return m && PyModule_Check(m) ? m : NULL;
+}
+
+static struct ft_tasks *
+tasks_new(PyObject *module)
+{
+    struct ft_tasks *tasks = calloc(1, sizeof(*tasks));
+    if (tasks == NULL) {
+        return NULL;
+    }
+    ft_ptrmap_init(&tasks->by_address);
+    tasks->current_task = PyObject_GetAttrString(module, "current_task");
+    tasks->task_type = (PyTypeObject *)PyObject_GetAttrString(module, "Task");
+    tasks->get_name = tasks->task_type
+                      ? PyObject_GetAttrString((PyObject *)tasks->task_type, "get_name") : NULL;
+    PyErr_Clear();
+    return tasks;
+}
+
+static void
+task_free(struct task *task)
+{
+    free((char *)task->public.name.s);
+    Py_XDECREF(task->ref);
+    free(task);
+}
+
+static void
+visit_free(void *Py_UNUSED(ctx), uint64_t Py_UNUSED(key), uint64_t value)
+{
+    task_free((struct task *)(uintptr_t)value);
+}
+
+void
+ft_tasks_free(struct ft_engine *e)
+{
+    if (e->tasks != NULL) {
+        ft_ptrmap_each(&e->tasks->by_address, visit_free, NULL);
+        ft_ptrmap_fini(&e->tasks->by_address);
+        Py_XDECREF(e->tasks->current_task);
+        Py_XDECREF(e->tasks->get_name);
+        Py_XDECREF((PyObject *)e->tasks->task_type);
+        free(e->tasks);
+        e->tasks = NULL;
+    }
+}
+
+static struct task *
+task_new(struct ft_tasks *tasks, PyObject *object)
+{
+    struct task *task = calloc(1, sizeof(*task));
+    PyObject *keep = NULL, *name = NULL;
+    struct ft_strbuf b;
+    ft_strbuf_init(&b);
+    if (task != NULL && tasks->get_name && PyObject_TypeCheck(object, tasks->task_type)) {
+        name = PyObject_CallOneArg(tasks->get_name, object);
+    }
+    struct ft_str s = ft_utf8(name, &keep);
+    ft_strbuf_add_printable(&b, s.len ? s : FT_STR("Task"));
+    if (task != NULL) {
+        task->ref = PyWeakref_NewRef(object, NULL);
+        task->public.serial = ++tasks->last;
+        task->public.name = (struct ft_str){b.data ? b.data : calloc(1, 1), b.len};
+        b.data = NULL;
+    }
+    ft_strbuf_fini(&b);
+    Py_XDECREF(keep);
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return task;
+}
+
+static bool
+is_of(const struct task *task, PyObject *object)
+{
+    PyObject *alive = NULL;
+    if (task->ref != NULL && PyWeakref_GetRef(task->ref, &alive) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(alive);
+    return alive == object;
+}
+
+static const struct ft_task *
+task_of(struct ft_tasks *tasks, PyObject *object)
+{
+    uint64_t *known = ft_ptrmap_get(&tasks->by_address, (uintptr_t)object);
+    if (known != NULL && is_of((struct task *)(uintptr_t)*known, object)) {
+        return &((struct task *)(uintptr_t)*known)->public;
+    }
+    struct task *old = known ? (struct task *)(uintptr_t)*known : NULL;
+    struct task *task = task_new(tasks, object);
+    if (task == NULL || !ft_ptrmap_put(&tasks->by_address, (uintptr_t)object, (uintptr_t)task)) {
+        if (task != NULL) {
+            task_free(task);
+        }
+        return NULL;
+    }
+    if (old != NULL) {
+        task_free(old);
+    }
+    return &task->public;
+}
+
+/* The task that runs on this thread, NULL: none. Valid until the next call. */
+const struct ft_task *
+ft_task_current(struct ft_engine *e)
+{
+    if (e->tasks == NULL || e->tasks->current_task == NULL) {
+        PyObject *module = asyncio_module();
+        if (module == NULL) {
+            return NULL;
+        }
+        ft_tasks_free(e);
+        e->tasks = tasks_new(module);
+        if (e->tasks == NULL || e->tasks->current_task == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *object = PyObject_CallNoArgs(e->tasks->current_task);
+    const struct ft_task *task = NULL;
+    if (object == NULL) {
+        PyErr_Clear();                   /* no running loop */
+    }
+    else if (object != Py_None) {
+        task = task_of(e->tasks, object);
+    }
+    Py_XDECREF(object);
+    PyErr_SetRaisedException(exc);
+    return task;
+}

@@ -1,0 +1,298 @@
+/* The engine's record of each thread: found by a thread-local pointer, owned by the engine and by
+ * the thread's own destructor, which never touches Python. Also what a forked child does first.
+ * GIL held, but for thread_ended(). */
+#include "engine/threads.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/codes.h"
+#include "engine/process.h"
+#include "engine/stack.h"
+
+/* Reached from each event and by pthread's destructors, which get no other argument. */
+_Thread_local struct ft_thread *ft_thread_current __attribute__((tls_model("initial-exec")));
+
+/* ---- ownership ------------------------------------------------------------------------------------- */
+
+static void
+disown(struct ft_thread *t)
+{
+    if (atomic_fetch_sub(&t->owners, 1) == 1) {
+        free(t->stack);
+        ft_strbuf_fini(&t->args);
+        ft_strbuf_fini(&t->value);
+        free(t);
+    }
+}
+
+void
+ft_thread_ended(void *thread)
+{
+    struct ft_thread *t = thread;
+    atomic_store(&t->ended, true);
+    ft_thread_current = NULL;
+    disown(t);
+}
+
+static void
+end_views(struct ft_engine *e, struct ft_thread *t)
+{
+    for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
+        struct ft_tap *tap = e->taps[slot];
+        struct ft_view *view = &t->views[slot];
+        if (tap != NULL && view->epoch == tap->epoch) {
+            view->epoch = 0;
+            tap->entered -= view->entered > 0;
+            tap->sink->ops->thread_end(tap->sink, view->lane);
+        }
+    }
+}
+
+/* Lets go of threads that ended, or of all. */
+void
+ft_threads_reap(struct ft_engine *e, bool all)
+{
+    struct ft_thread **at = &e->threads;
+    for (struct ft_thread *t = *at; t != NULL; t = *at) {
+        if (!all && !atomic_load(&t->ended)) {
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        end_views(e, t);
+        t->engine = NULL;
+        disown(t);
+    }
+}
+
+/* ---- first sight --------------------------------------------------------------------------------------- */
+
+static struct ft_thread *
+known_thread(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
+{
+    struct ft_thread *same = NULL;
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        if (t->tstate_id == tstate_id) {
+            return t;
+        }
+        if (t->native_id == native_id && !atomic_load(&t->ended)) {
+            same = t;
+        }
+    }
+    if (same != NULL) {                  /* a C library's thread gets a new state for each callback */
+        same->tstate_id = tstate_id;
+        ft_stack_cut(e, same, 0);
+    }
+    return same;
+}
+
+static struct ft_thread *
+thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
+{
+    struct ft_thread *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return NULL;
+    }
+    t->engine = e;
+    t->tstate_id = tstate_id;
+    t->native_id = native_id;
+    t->serial = ++e->last_thread;
+    atomic_init(&t->owners, 1);
+    ft_strbuf_init(&t->args);
+    ft_strbuf_init(&t->value);
+    if (ft_process_own_thread(t)) {
+        atomic_fetch_add(&t->owners, 1);
+    }
+    t->next = e->threads;
+    e->threads = t;
+    return t;
+}
+
+struct ft_thread *
+ft_thread_find(struct ft_engine *e, PyThreadState *tstate)
+{
+    if (e->fork_seen != ft_process_forks()) {
+        ft_engine_forked(e);
+    }
+    uint64_t native_id = (uint64_t)PyThread_get_thread_native_id();
+    ft_threads_reap(e, false);
+    struct ft_thread *t = known_thread(e, tstate->id, native_id);
+    if (t == NULL) {
+        t = thread_new(e, tstate->id, native_id);
+    }
+    ft_thread_current = t;
+    return t;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+static PyObject *
+loaded_attr(const char *module, const char *name)
+{
+    PyObject *modules = PySys_GetObject("modules");
+    PyObject *m = modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
+    PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
+    return dict ? PyDict_GetItemString(dict, name) : NULL;
+}
+
+/* Read without running the program's code: the instance's own _name. New reference or NULL. */
+static PyObject *
+name_of_thread(PyObject *thread)
+{
+    PyObject *key = PyUnicode_FromString("_name");
+    PyObject *name = key && thread ? PyObject_GenericGetAttr(thread, key) : NULL;
+    Py_XDECREF(key);
+    if (name == NULL || !PyUnicode_CheckExact(name)) {
+        PyErr_Clear();
+        Py_CLEAR(name);
+    }
+    return name;
+}
+
+/* A thread that has not entered itself in threading's list yet: `self` of its outermost frame. */
+static PyObject *
+bootstrapping_thread(void)
+{
+    PyFrameObject *f = PyThreadState_GetFrame(PyThreadState_Get());
+    for (PyFrameObject *back; f != NULL && (back = PyFrame_GetBack(f)) != NULL;) {
+        Py_SETREF(f, back);
+    }
+    PyCodeObject *code = f ? PyFrame_GetCode(f) : NULL;
+    PyObject *self = NULL;
+    if (code && PyUnicode_CompareWithASCIIString(code->co_qualname, "Thread._bootstrap") == 0) {
+        self = PyFrame_GetVarString(f, "self");
+        if (self == NULL) {
+            PyErr_Clear();
+        }
+    }
+    Py_XDECREF(code);
+    Py_XDECREF(f);
+    return self;
+}
+
+static PyObject *
+python_name(void)
+{
+    PyObject *active = loaded_attr("threading", "_active");
+    PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
+    PyObject *thread = active && ident && PyDict_CheckExact(active)
+                       ? Py_XNewRef(PyDict_GetItem(active, ident)) : NULL;
+    Py_XDECREF(ident);
+    if (thread == NULL) {
+        thread = bootstrapping_thread();
+    }
+    PyObject *name = name_of_thread(thread);
+    Py_XDECREF(thread);
+    return name;
+}
+
+static void
+add_name(struct ft_strbuf *b, const struct ft_thread *t)
+{
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *keep, *name = python_name();
+    struct ft_str s = ft_utf8(name, &keep);
+    ft_strbuf_add_printable(b, s);
+    if (s.len == 0 && (uint64_t)getpid() == t->native_id) {
+        ft_strbuf_add_cstr(b, "MainThread");
+    }
+    else if (s.len == 0) {
+        ft_strbuf_add_cstr(b, "thread-");
+        ft_strbuf_add_u64(b, t->native_id);
+    }
+    Py_XDECREF(keep);
+    Py_XDECREF(name);
+    PyErr_SetRaisedException(exc);
+}
+
+/* ---- a tap's view of a thread --------------------------------------------------------------------------------- */
+
+bool
+ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
+{
+    struct ft_tap *tap = e->taps[slot];
+    struct ft_view *view = &t->views[slot];
+    struct ft_strbuf name;
+    ft_strbuf_init(&name);
+    add_name(&name, t);
+    struct ft_thread_info info = {t->serial, t->native_id,
+                                  {name.data ? name.data : "", name.len}};
+    void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
+    ft_strbuf_fini(&name);
+    if (lane == NULL) {
+        t->lost++;
+        return false;
+    }
+    memset(view, 0, sizeof(*view));
+    view->lane = lane;
+    view->epoch = tap->epoch;
+    uint32_t keep = ~(1u << slot);       /* what an earlier tap in this place was shown */
+    for (uint32_t i = 0; i < t->top; i++) {
+        t->stack[i].shown &= keep;
+        t->stack[i].inside &= keep;
+        t->stack[i].excluded &= keep;
+    }
+    return true;
+}
+
+void
+ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
+{
+    struct ft_tap *tap = e->taps[slot];
+    struct ft_view *view = &t->views[slot];
+    uint32_t bit = 1u << slot;
+    struct ft_call call = {.way = FT_LEFT};
+    for (uint32_t i = t->top; i-- > 0 && view->depth > 0;) {
+        if (t->stack[i].shown & bit) {
+            call.func = t->stack[i].func;
+            call.activation = t->stack[i].activation;
+            call.depth = --view->depth;
+            call.time = ft_clock_ticks();
+            tap->sink->ops->leave(tap->sink, view->lane, &call);
+        }
+        t->stack[i].shown &= ~bit;
+        t->stack[i].inside &= ~bit;
+        t->stack[i].excluded &= ~bit;
+    }
+    view->depth = view->inside = view->excluded = 0;
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------- */
+
+/* In the child, before its first event: other threads are gone, their locks and lanes with them. */
+void
+ft_engine_forked(struct ft_engine *e)
+{
+    e->fork_seen = ft_process_forks();
+    uint64_t tstate_id = FT_TSTATE()->id;
+    struct ft_thread **at = &e->threads;
+    for (struct ft_thread *t = *at; t != NULL; t = *at) {
+        if (t->tstate_id == tstate_id) {
+            t->native_id = (uint64_t)PyThread_get_thread_native_id();
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;                   /* not freed: the thread did not end here */
+        t->engine = NULL;
+    }
+    for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
+        struct ft_tap *tap = e->taps[slot];
+        if (tap == NULL) {
+            continue;
+        }
+        if (tap->forked != NULL) {
+            tap->forked(tap);
+        }
+        if (tap->one_process) {
+            e->all &= ~(1u << slot);
+            for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+                t->local &= ~(1u << slot);
+            }
+        }
+        else {
+            tap->sink->ops->forked(tap->sink, (uint64_t)getpid());
+        }
+    }
+}

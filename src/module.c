@@ -1,0 +1,190 @@
+/* pyftrace._engine: module state and functions. One engine per interpreter (PEP 489, PEP 684). */
+#include <stdlib.h>
+
+#include "engine/process.h"
+#include "pyapi/pyapi.h"
+
+static PyObject *
+stop(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return ft_engine_stop(&ft_state_of(module)->engine) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+forked(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(ft_process_forks() != ft_state_of(module)->program.forks);
+}
+
+static PyObject *
+children(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromUnsignedLongLong(ft_state_of(module)->engine.children
+                                       + ft_process_forked_children());
+}
+
+/* Whoever makes a sub-interpreter loads one of these; 3.12 has the older name. */
+static PyObject *
+interpreters(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    PyObject *modules = PySys_GetObject("modules");
+    bool loaded = modules && PyDict_CheckExact(modules)
+                  && (PyDict_GetItemString(modules, "_interpreters")
+                      || PyDict_GetItemString(modules, "_xxsubinterpreters"));
+    return PyBool_FromLong(loaded);
+}
+
+static PyObject *
+tool_id(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromLong(ft_state_of(module)->engine.tool_id);
+}
+
+static PyObject *
+events(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromLong(ft_state_of(module)->engine.events);
+}
+
+static PyObject *
+started(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(ft_state_of(module)->engine.phase == FT_RUNNING);
+}
+
+static void
+free_folders(struct ft_str *folders, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free((char *)folders[i].s);
+    }
+    free(folders);
+}
+
+static int
+copy_folders(PyObject *tuple, struct ft_str **folders, size_t *n)
+{
+    size_t count = (size_t)PyTuple_GET_SIZE(tuple);
+    struct ft_str *copies = calloc(count ? count : 1, sizeof(*copies));
+    for (size_t i = 0; copies != NULL && i < count; i++) {
+        Py_ssize_t len;
+        const char *s = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &len);
+        char *copy = s ? malloc((size_t)len + 1) : NULL;
+        if (copy == NULL) {
+            free_folders(copies, i);
+            copies = NULL;
+            break;
+        }
+        memcpy(copy, s, (size_t)len + 1);
+        copies[i] = (struct ft_str){copy, (size_t)len};
+    }
+    if (copies == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
+        return -1;
+    }
+    free_folders(*folders, *n);
+    *folders = copies;
+    *n = count;
+    return 0;
+}
+
+static PyObject *
+set_paths(PyObject *module, PyObject *args)
+{
+    struct ft_paths *paths = &ft_state_of(module)->engine.paths;
+    PyObject *stdlib, *own;
+    if (!PyArg_ParseTuple(args, "O!O!:set_paths", &PyTuple_Type, &stdlib, &PyTuple_Type, &own)
+        || copy_folders(stdlib, &paths->stdlib, &paths->nstdlib) < 0
+        || copy_folders(own, &paths->own, &paths->nown) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"arm", (PyCFunction)(void (*)(void))ft_program_arm, METH_VARARGS | METH_KEYWORDS,
+     "Attach a tap as a whole program's."},
+    {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},
+    {"stop", stop, METH_NOARGS, "Detach every tap and give the tool id back."},
+    {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
+    {"children", children, METH_NOARGS, "Processes started since arm()."},
+    {"interpreters", interpreters, METH_NOARGS, "Whether sub-interpreters were in use."},
+    {"set_paths", set_paths, METH_VARARGS, "Where the standard library and pyftrace lie."},
+    {"tool_id", tool_id, METH_NOARGS, "The sys.monitoring tool id held, -1: none."},
+    {"events", events, METH_NOARGS, "The events switched on."},
+    {"started", started, METH_NOARGS, "Whether the armed program's tracing has begun."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int
+module_exec(PyObject *module)
+{
+    struct ft_state *state = ft_state_of(module);
+    ft_process_init();
+    if (ft_engine_init(&state->engine, module) < 0) {
+        return -1;
+    }
+    state->ready = true;
+    state->program.forks = ft_process_forks();
+    state->engine.fork_seen = ft_process_forks();
+    state->tap_type = PyType_FromModuleAndSpec(module, &ft_tap_spec, NULL);
+    if (state->tap_type == NULL || PyModule_AddType(module, (PyTypeObject *)state->tap_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "__version__", PYFTRACE_VERSION);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct ft_state *state = ft_state_of(module);
+    Py_VISIT(state->tap_type);
+    Py_VISIT(state->program.tap);
+    return ft_engine_traverse(&state->engine, visit, arg);
+}
+
+static int
+module_clear(PyObject *module)
+{
+    struct ft_state *state = ft_state_of(module);
+    Py_CLEAR(state->tap_type);
+    Py_CLEAR(state->program.tap);
+    ft_engine_clear(&state->engine);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    struct ft_state *state = ft_state_of(module);
+    module_clear(module);
+    if (state->ready) {
+        ft_engine_fini(&state->engine);
+    }
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, module_exec},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+    {0, NULL},
+};
+
+struct PyModuleDef ft_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pyftrace._engine",
+    .m_doc = "The engine of pyftrace: see pyftrace for the public API.",
+    .m_size = sizeof(struct ft_state),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__engine(void)
+{
+    return PyModuleDef_Init(&ft_module);
+}

@@ -1,0 +1,349 @@
+/* pyftrace._engine.Tap: owns a filter, a sink and an output, and the engine's tap between them.
+ * GIL held. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pyapi/pyapi.h"
+
+#define SELF(op) ((struct ft_tap_object *)(op))
+
+/* ---- birth ------------------------------------------------------------------------------------------ */
+
+static int
+open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
+{
+    if (a->file != NULL && a->file != Py_None) {
+        PyObject *path;
+        if (!PyUnicode_FSConverter(a->file, &path)) {
+            return -1;
+        }
+        self->out = ft_output_file(PyBytes_AS_STRING(path));
+        Py_DECREF(path);
+        self->file = true;
+        if (self->out == NULL) {
+            PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, a->file);
+            return -1;
+        }
+    }
+    else if (a->stream != NULL && a->stream != Py_None) {
+        self->out = ft_output_stream(a->stream);
+        return self->out == NULL ? -1 : 0;
+    }
+    else if (!self->report) {
+        PyErr_SetString(PyExc_ValueError, "a live tree needs a stream or a file");
+        return -1;
+    }
+    return 0;
+}
+
+static int
+open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
+{
+    bool ccalls = self->filter.builtins != FT_REACH_NONE;
+    struct ft_text_options options = {
+        .args = a->args, .values = self->values.mode != FT_VALUES_NONE, .time = a->time,
+        .paths = a->path, .color = a->color, .ccalls = ccalls, .callers = true,
+    };
+    self->sink = self->report ? ft_table_new(ccalls) : ft_text_new(&options, self->out);
+    if (self->sink == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static int
+parse_values(struct ft_tap_object *self, const struct ft_tap_args *a)
+{
+    static const char *const modes[] = {"none", "safe", "str"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(a->values, modes[i]) == 0) {
+            self->values.mode = (enum ft_values)i;
+            self->values.length = a->value_length < 4 ? 4 : a->value_length;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "bad value for values: '%s'", a->values);
+    return -1;
+}
+
+static int
+keep_own(struct ft_tap_object *self, PyObject *own)
+{
+    for (Py_ssize_t i = 0; own != NULL && i < PyTuple_GET_SIZE(own); i++) {
+        if (!PyCode_Check(PyTuple_GET_ITEM(own, i))) {
+            PyErr_SetString(PyExc_TypeError, "own: code objects expected");
+            return -1;
+        }
+    }
+    self->own = Py_XNewRef(own);
+    for (Py_ssize_t i = 0; own != NULL && i < PyTuple_GET_SIZE(own); i++) {
+        ft_codes_own(self->engine, (PyCodeObject *)PyTuple_GET_ITEM(own, i));
+    }
+    return 0;
+}
+
+/* In a forked child, before its first event. */
+static void
+on_forked(struct ft_tap *tap)
+{
+    struct ft_tap_object *self = SELF(tap->owner);
+    if (self->file) {
+        ft_output_file_forked(self->out);
+    }
+}
+
+static void
+wire(struct ft_tap_object *self)
+{
+    self->tap.sink = self->sink;
+    self->tap.filter = &self->filter;
+    self->tap.values = &self->values;
+    self->tap.owner = (PyObject *)self;
+    self->tap.one_process = self->report;
+    /* Values of the program's making run its code, and so may a stream. */
+    self->tap.may_raise = !self->report && (!self->file || self->values.mode == FT_VALUES_STR);
+    self->tap.forked = on_forked;
+}
+
+static PyObject *
+tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    struct ft_tap_args a;
+    if (ft_tap_parse(args, kwargs, &a) < 0) {
+        return NULL;
+    }
+    struct ft_tap_object *self = SELF(type->tp_alloc(type, 0));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->tap.slot = -1;
+    self->module = Py_NewRef(PyType_GetModule(type));
+    self->engine = &ft_state_of(self->module)->engine;
+    self->report = strcmp(a.kind, "report") == 0;
+    if (!self->report && strcmp(a.kind, "text") != 0) {
+        PyErr_Format(PyExc_ValueError, "kind is \"text\" or \"report\", not '%s'", a.kind);
+    }
+    else if (ft_tap_fill_filter(&self->filter, &a) == 0 && parse_values(self, &a) == 0
+             && open_output(self, &a) == 0 && open_sink(self, &a) == 0 && keep_own(self, a.own) == 0) {
+        wire(self);
+        return (PyObject *)self;
+    }
+    Py_DECREF(self);
+    return NULL;
+}
+
+/* ---- end ----------------------------------------------------------------------------------------------- */
+
+static void
+forget_own(struct ft_tap_object *self)
+{
+    for (Py_ssize_t i = 0; self->own != NULL && i < PyTuple_GET_SIZE(self->own); i++) {
+        if (self->engine->codes != NULL) {
+            ft_codes_disown(self->engine, (PyCodeObject *)PyTuple_GET_ITEM(self->own, i));
+        }
+    }
+    Py_CLEAR(self->own);
+}
+
+static void
+tap_dealloc(PyObject *op)
+{
+    struct ft_tap_object *self = SELF(op);
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    ft_tap_detach(self->engine, &self->tap);
+    forget_own(self);
+    if (self->sink != NULL) {
+        self->sink->ops->close(self->sink);
+    }
+    if (self->out != NULL) {
+        self->out->close(self->out);
+    }
+    ft_filter_fini(&self->filter);
+    Py_CLEAR(self->module);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static int
+tap_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(SELF(op)->module);
+    return 0;
+}
+
+/* ---- methods --------------------------------------------------------------------------------------------- */
+
+static int
+refuse_closed(struct ft_tap_object *self)
+{
+    if (self->closed) {
+        PyErr_SetString(PyExc_RuntimeError, "this tap is closed");
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+tap_attach(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    struct ft_tap_object *self = SELF(op);
+    if (refuse_closed(self) < 0) {
+        return NULL;
+    }
+    if (self->tap.slot >= 0 && self->tap.all) {
+        PyErr_SetString(PyExc_RuntimeError, "this tap is attached already");
+        return NULL;
+    }
+    return ft_tap_watch_all(self->engine, &self->tap) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+tap_detach(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    ft_tap_detach(SELF(op)->engine, &SELF(op)->tap);
+    if (SELF(op)->report) {
+        ft_table_stop(SELF(op)->sink);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tap_enter(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    if (refuse_closed(SELF(op)) < 0 || ft_tap_enter(SELF(op)->engine, &SELF(op)->tap) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tap_leave(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    ft_tap_leave(SELF(op)->engine, &SELF(op)->tap);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tap_release(PyObject *op, PyObject *unused)
+{
+    if (SELF(op)->tap.entered == 0 && !SELF(op)->tap.all) {
+        return tap_detach(op, unused);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tap_write(PyObject *op, PyObject *text)
+{
+    struct ft_tap_object *self = SELF(op);
+    Py_ssize_t len;
+    PyObject *bytes = PyUnicode_Check(text) ? PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass") : NULL;
+    if (bytes == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError, "write() takes a str");
+        }
+        return NULL;
+    }
+    len = PyBytes_GET_SIZE(bytes);
+    if (self->out != NULL && !self->closed) {
+        Py_INCREF(self);
+        self->out->write(self->out, (struct ft_str){PyBytes_AS_STRING(bytes), (size_t)len});
+        Py_DECREF(self);
+    }
+    Py_DECREF(bytes);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+tap_flush(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    if (SELF(op)->out != NULL && !SELF(op)->closed) {
+        SELF(op)->out->flush(SELF(op)->out);
+    }
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
+tap_close(PyObject *op, PyObject *unused)
+{
+    PyObject *r = tap_detach(op, unused);
+    Py_XDECREF(r);
+    r = tap_flush(op, unused);
+    SELF(op)->closed = true;
+    return r;
+}
+
+static PyObject *
+tap_lines(PyObject *op, void *Py_UNUSED(unused))
+{
+    return PyLong_FromUnsignedLongLong(SELF(op)->report ? 0 : ft_text_lines(SELF(op)->sink));
+}
+
+static PyObject *
+tap_lost_lines(PyObject *op, void *Py_UNUSED(unused))
+{
+    return PyLong_FromUnsignedLongLong(SELF(op)->out ? SELF(op)->out->lost_lines : 0);
+}
+
+static PyObject *
+tap_error(PyObject *op, void *Py_UNUSED(unused))
+{
+    struct ft_tap_object *self = SELF(op);
+    PyObject *error = NULL;
+    if (self->out != NULL && !self->file) {
+        error = ft_output_stream_error(self->out);
+    }
+    else if (self->out != NULL && self->out->error != 0) {
+        error = PyObject_CallFunction(PyExc_OSError, "is", self->out->error, strerror(self->out->error));
+        if (error == NULL) {
+            return NULL;
+        }
+    }
+    return error ? error : Py_NewRef(Py_None);
+}
+
+static PyMethodDef methods[] = {
+    {"attach", tap_attach, METH_NOARGS, "Watch all threads from now on."},
+    {"detach", tap_detach, METH_NOARGS, "Stop watching; what was collected stays."},
+    {"enter", tap_enter, METH_NOARGS, "Watch the calling thread until leave()."},
+    {"leave", tap_leave, METH_NOARGS, "The opposite of enter()."},
+    {"release", tap_release, METH_NOARGS, "Give up the place in the engine after the last leave()."},
+    {"write", tap_write, METH_O, "Send text where the tap's lines go."},
+    {"flush", tap_flush, METH_NOARGS, "Write out the buffer of a file."},
+    {"close", tap_close, METH_NOARGS, "Detach and flush; collected rows can still be read."},
+    {"rows", ft_tap_rows, METH_NOARGS, "The totals per function, unsorted."},
+    {"render", (PyCFunction)(void (*)(void))ft_tap_render, METH_VARARGS | METH_KEYWORDS, "The table as text."},
+    {"unmatched", ft_tap_unmatched, METH_NOARGS, "Patterns that matched nothing so far."},
+    {"left_out", ft_tap_left_out, METH_NOARGS, "(package, functions) called and out of scope."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef getset[] = {
+    {"lines", tap_lines, NULL, "Tree lines written so far.", NULL},
+    {"lost_lines", tap_lost_lines, NULL, "Lines that could not be written.", NULL},
+    {"error", tap_error, NULL, "The first failure to write, or None.", NULL},
+    {"calls", ft_tap_calls, NULL, "Calls counted so far.", NULL},
+    {"wall_ns", ft_tap_wall, NULL, "Wall time watched, ns.", NULL},
+    {"threads", ft_tap_threads, NULL, "Threads seen.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, tap_new},
+    {Py_tp_dealloc, tap_dealloc},
+    {Py_tp_traverse, tap_traverse},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_doc, "One consumer of the call stream: a filter and a sink."},
+    {0, NULL},
+};
+
+PyType_Spec ft_tap_spec = {
+    .name = "pyftrace._engine.Tap",
+    .basicsize = sizeof(struct ft_tap_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

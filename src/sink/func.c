@@ -1,0 +1,64 @@
+/* What a function is called, copied once into one block, with the forms that are printed. */
+#include "sink/func.h"
+
+#include <stdlib.h>
+
+static struct ft_str
+last_part(struct ft_str path)
+{
+    size_t at = path.len;
+    while (at > 0 && path.s[at - 1] != '/') {
+        at--;
+    }
+    return (struct ft_str){path.s + at, path.len - at};
+}
+
+/* Places `s` at the end of the block; only its place is known until the block stops moving. */
+static void
+add(struct ft_strbuf *block, struct ft_str s, struct ft_str *place, bool printable)
+{
+    size_t start = block->len;
+    if (printable) {
+        ft_strbuf_add_printable(block, s);
+    }
+    else {
+        ft_strbuf_add_str(block, s);
+    }
+    *place = (struct ft_str){(const char *)(uintptr_t)start, block->len - start};
+}
+
+bool
+ft_func_init(struct ft_func *func, const struct ft_func_names *names)
+{
+    struct ft_strbuf block;
+    ft_strbuf_init(&block);
+    add(&block, names->name, &func->name, false);
+    add(&block, names->module, &func->module, false);
+    add(&block, names->file, &func->file, false);
+    add(&block, names->name, &func->shown_name, true);
+    add(&block, names->file, &func->shown_path, true);
+    add(&block, last_part(names->file), &func->shown_file, true);
+    ft_strbuf_add_char(&block, '\0');    /* never empty: pointers into it are valid */
+    if (block.failed) {
+        ft_strbuf_fini(&block);
+        return false;
+    }
+    struct ft_str *places[] = {&func->name,       &func->module,     &func->file,
+                               &func->shown_name, &func->shown_path, &func->shown_file};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        places[i]->s = block.data + (uintptr_t)places[i]->s;
+    }
+    atomic_init(&func->refs, 1);
+    func->line = names->line;
+    func->column = names->column;
+    func->flags = names->flags;
+    func->strings = block.data;
+    return true;
+}
+
+void
+ft_func_fini(struct ft_func *func)
+{
+    free(func->strings);
+    func->strings = NULL;
+}

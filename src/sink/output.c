@@ -1,0 +1,231 @@
+/* Outputs of our own: a file with a buffer, and memory. Used under the producer's lock; the
+ * emergency write may interrupt any of it and only reads what is published. */
+#include "sink/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_SIZE (1 << 16)
+#define HIGH_FD 1000
+
+struct file {
+    struct ft_output base;               /* first */
+    char *path;                          /* owned, absolute */
+    int fd;                              /* -1: lost */
+    dev_t dev;
+    ino_t ino;
+    bool regular;
+    bool at_once;                        /* every line is written by itself: a forked child's */
+    size_t len;                          /* published after the bytes it counts */
+    char buffer[BUFFER_SIZE];
+};
+
+/* ---- the descriptor ------------------------------------------------------------------------------------ */
+
+/* Out of the way of the numbers that the program will be given. */
+static int
+move_high(int fd)
+{
+    struct rlimit limit;
+    int from = HIGH_FD;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= HIGH_FD) {
+        from = limit.rlim_cur > 32 ? (int)limit.rlim_cur - 16 : 3;
+    }
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, from);
+    if (high < 0) {
+        return fd;
+    }
+    close(fd);
+    return high;
+}
+
+static bool
+is_ours(const struct file *f, int fd)
+{
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
+}
+
+/* The program may have closed our descriptor, and opened its own file under the number. */
+static bool
+regain(struct file *f)
+{
+    if (is_ours(f, f->fd)) {
+        return true;
+    }
+    int fd = f->path ? open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd >= 0 && !is_ours(f, fd)) {
+        close(fd);
+        fd = -1;
+    }
+    f->fd = fd >= 0 ? move_high(fd) : -1;
+    return f->fd >= 0;
+}
+
+/* 0, or an errno; *done counts what went out. */
+static int
+write_all(int fd, const char *s, size_t len, size_t *done)
+{
+    *done = 0;
+    while (*done < len) {
+        ssize_t n = write(fd, s + *done, len - *done);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? errno : EIO;
+        }
+        *done += (size_t)n;
+    }
+    return 0;
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------- */
+
+static uint64_t
+count_lines(const char *s, size_t len)
+{
+    uint64_t lines = 0;
+    for (const char *at = s, *end = s + len; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+        lines++;
+    }
+    return lines;
+}
+
+static void
+send(struct file *f, const char *s, size_t len)
+{
+    size_t done = 0;
+    int saved = errno;
+    int error = regain(f) ? write_all(f->fd, s, len, &done) : EBADF;
+    if (error != 0) {
+        f->base.lost_lines += count_lines(s + done, len - done);
+        f->base.error = f->base.error ? f->base.error : error;
+    }
+    errno = saved;
+}
+
+static void
+file_flush(struct ft_output *out)
+{
+    struct file *f = (struct file *)out;
+    if (f->len > 0) {
+        size_t len = f->len;
+        send(f, f->buffer, len);
+        f->len = 0;
+    }
+}
+
+static void
+file_write(struct ft_output *out, struct ft_str text)
+{
+    struct file *f = (struct file *)out;
+    if (f->len + text.len > BUFFER_SIZE) {
+        file_flush(out);
+    }
+    if (f->at_once || text.len > BUFFER_SIZE) {
+        file_flush(out);
+        send(f, text.s, text.len);
+        return;
+    }
+    memcpy(f->buffer + f->len, text.s, text.len);
+    __atomic_store_n(&f->len, f->len + text.len, __ATOMIC_RELEASE);
+}
+
+static void
+file_close(struct ft_output *out)
+{
+    struct file *f = (struct file *)out;
+    file_flush(out);
+    if (is_ours(f, f->fd)) {
+        close(f->fd);
+    }
+    free(f->path);
+    free(f);
+}
+
+struct ft_output *
+ft_output_file(const char *path)
+{
+    struct stat st;
+    struct file *f = calloc(1, sizeof(*f));
+    if (f == NULL) {
+        return NULL;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0 || fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0)) {
+        int error = errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        free(f);
+        errno = error;
+        return NULL;
+    }
+    f->base = (struct ft_output){file_write, file_flush, file_close, 0, 0};
+    f->fd = move_high(fd);
+    f->dev = st.st_dev;
+    f->ino = st.st_ino;
+    f->regular = S_ISREG(st.st_mode);
+    f->path = f->regular ? realpath(path, NULL) : NULL;
+    return &f->base;
+}
+
+void
+ft_output_file_forked(struct ft_output *out)
+{
+    struct file *f = (struct file *)out;
+    f->len = 0;                          /* the parent's to write */
+    f->at_once = true;
+}
+
+void
+ft_output_file_emergency(struct ft_output *out)
+{
+    struct file *f = (struct file *)out;
+    size_t done, len = __atomic_exchange_n(&f->len, 0, __ATOMIC_ACQ_REL);
+    if (len > 0 && is_ours(f, f->fd)) {
+        write_all(f->fd, f->buffer, len, &done);
+    }
+}
+
+/* ---- memory --------------------------------------------------------------------------------------------------- */
+
+struct memory {
+    struct ft_output base;               /* first */
+    struct ft_strbuf *b;                 /* borrowed */
+};
+
+static void
+memory_write(struct ft_output *out, struct ft_str text)
+{
+    ft_strbuf_add_str(((struct memory *)out)->b, text);
+}
+
+static void
+memory_flush(struct ft_output *out)
+{
+    (void)out;
+}
+
+static void
+memory_close(struct ft_output *out)
+{
+    free(out);
+}
+
+struct ft_output *
+ft_output_memory(struct ft_strbuf *b)
+{
+    struct memory *m = calloc(1, sizeof(*m));
+    if (m != NULL) {
+        m->base = (struct ft_output){memory_write, memory_flush, memory_close, 0, 0};
+        m->b = b;
+    }
+    return m ? &m->base : NULL;
+}

@@ -1,0 +1,94 @@
+/* The call stream: what the engine (live) or a walker (over a recording) tells a sink.
+ *
+ * Everything here is plain C and knows nothing of Python. A producer asks the sink once what it
+ * NEEDS and fills only those fields of struct ft_call; the others are undefined. Strings and structs are borrowed
+ * for the duration of the call, struct ft_func may be kept with ft_func_ref().
+ *
+ * Threads: a producer calls thread_begin once for each thread before its first event and hands the
+ * lane it got to every later call for that thread. Calls of one lane never overlap; calls of
+ * different lanes may, unless the sink says FT_SINK_LOCKED (then the producer serialises them:
+ * live, that is the GIL). */
+#ifndef FT_SINK_SINK_H
+#define FT_SINK_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "sink/func.h"
+
+enum ft_need {
+    FT_NEED_TIME = 1 << 0,     /* ft_call.time */
+    FT_NEED_LINE = 1 << 1,     /* ft_call.caller, ft_call.call_line */
+    FT_NEED_ARGS = 1 << 2,     /* ft_call.args on START */
+    FT_NEED_VALUE = 1 << 3,    /* ft_call.value on RETURN and YIELD */
+    FT_NEED_EXC = 1 << 4,      /* ft_call.value on UNWIND: "ValueError: bad" */
+    FT_NEED_CCALLS = 1 << 5,   /* C_CALL, C_RETURN, C_RAISE at all */
+    FT_NEED_TASK = 1 << 6,     /* ft_call.task */
+    FT_NEED_ACTIVATION = 1 << 7, /* ft_call.activation */
+};
+
+/* How a frame was entered or left. Order matters: enters first, then leaves. */
+enum ft_way {
+    FT_START,      /* PY_START */
+    FT_RESUME,     /* PY_RESUME: a generator or coroutine goes on */
+    FT_THROW,      /* PY_THROW: it goes on with an exception thrown into it */
+    FT_C_CALL,     /* CALL of a C callable (types included) */
+    FT_RETURN,     /* PY_RETURN */
+    FT_YIELD,      /* PY_YIELD: it is suspended (a coroutine: at an await) */
+    FT_UNWIND,     /* PY_UNWIND: left by an exception */
+    FT_C_RETURN,   /* C_RETURN */
+    FT_C_RAISE,    /* C_RAISE */
+    FT_LEFT,       /* left without an event (lost, stopped, switched away): time is the last known */
+};
+
+struct ft_task {
+    uint64_t serial;           /* 1, 2, ... in order of first sight; never reused */
+    struct ft_str name;        /* printable */
+};
+
+struct ft_thread_info {
+    uint64_t serial;           /* 1, 2, ... in order of first sight; never reused */
+    uint64_t native_id;        /* the kernel's thread id */
+    struct ft_str name;        /* printable; "MainThread", "worker-1" */
+};
+
+struct ft_call {
+    const struct ft_func *func;
+    enum ft_way way;
+    uint32_t depth;            /* shown frames of this thread above this one: 0 is outermost */
+    uint64_t time;             /* ticks, see base/clock.h */
+    uint64_t activation;       /* serial of the run of a generator-like function; 0: an ordinary one */
+    const struct ft_func *caller; /* function of the calling Python frame, shown or not; NULL: none */
+    uint32_t call_line;        /* its current line, 0: unknown */
+    struct ft_str args;        /* printable, without parentheses: "a=10, b=2" */
+    struct ft_str value;       /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
+    const struct ft_task *task; /* NULL: not in a task */
+};
+
+struct ft_sink;
+
+struct ft_sink_ops {
+    const char *name;
+    bool locked;               /* FT_SINK_LOCKED: see above */
+    /* A lane for one thread, NULL when memory ran out (the producer then skips the thread and
+     * counts it as lost). */
+    void *(*thread_begin)(struct ft_sink *sink, const struct ft_thread_info *info);
+    /* The thread ended; its lane is the sink's to keep or free. Frames still open count as FT_LEFT. */
+    void (*thread_end)(struct ft_sink *sink, void *lane);
+    void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    /* `n` events of this lane could not be kept. */
+    void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
+    /* Called in a forked child before its first event: `pid` is its own. */
+    void (*forked)(struct ft_sink *sink, uint64_t pid);
+    void (*close)(struct ft_sink *sink);   /* frees the sink and its lanes */
+};
+
+/* First member of every sink. */
+struct ft_sink {
+    const struct ft_sink_ops *ops;
+    uint32_t needs;            /* enum ft_need bits, constant */
+};
+
+#endif

@@ -1,0 +1,281 @@
+/* Per-function totals. Each lane counts alone: a stack of open activations and an array of
+ * statistics by function id, so that a call costs two short walks and no lookup. Rows are merged
+ * when asked for, under the producer's lock or in a signal handler: arrays grow by publishing the
+ * new one and keeping the old until the lane ends. */
+#include "sink/table.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sink/table_lane.h"
+
+/* ---- growing ------------------------------------------------------------------------------------------- */
+
+/* The old block stays readable: at most as much again is kept until the lane ends. */
+static bool
+retire(struct table_lane *lane, void *old)
+{
+    struct table_retired *r = malloc(sizeof(*r));
+    if (r == NULL) {
+        return old == NULL;
+    }
+    *r = (struct table_retired){old, lane->retired};
+    lane->retired = r;
+    return true;
+}
+
+static bool
+grow_stats(struct table_lane *lane, uint32_t id)
+{
+    uint32_t cap = lane->nstats ? lane->nstats : 64;
+    while (cap <= id) {
+        cap *= 2;
+    }
+    struct table_stat *stats = calloc(cap, sizeof(*stats));
+    if (stats == NULL || !retire(lane, lane->stats)) {
+        free(stats);
+        return false;
+    }
+    if (lane->nstats > 0) {
+        memcpy(stats, lane->stats, lane->nstats * sizeof(*stats));
+    }
+    atomic_signal_fence(memory_order_release);
+    lane->stats = stats;
+    atomic_signal_fence(memory_order_release);
+    lane->nstats = cap;
+    return true;
+}
+
+static bool
+grow_stack(struct table_lane *lane)
+{
+    uint32_t cap = lane->cap ? lane->cap * 2 : 64;
+    struct table_open *stack = malloc(cap * sizeof(*stack));
+    if (stack == NULL || !retire(lane, lane->stack)) {
+        free(stack);
+        return false;
+    }
+    if (lane->depth > 0) {
+        memcpy(stack, lane->stack, lane->depth * sizeof(*stack));
+    }
+    atomic_signal_fence(memory_order_release);
+    lane->stack = stack;
+    lane->cap = cap;
+    return true;
+}
+
+static void
+lane_free(struct table_lane *lane)
+{
+    for (uint32_t id = 0; id < lane->nstats; id++) {
+        if (lane->stats[id].func != NULL) {
+            ft_func_unref(lane->stats[id].func);
+        }
+    }
+    for (struct table_retired *r = lane->retired, *next; r != NULL; r = next) {
+        next = r->next;
+        free(r->block);
+        free(r);
+    }
+    ft_ptrmap_fini(&lane->suspended);
+    free(lane->stats);
+    free(lane->stack);
+    free(lane);
+}
+
+/* ---- counting -------------------------------------------------------------------------------------------- */
+
+/* The function's statistics in this lane, NULL when memory ran out. */
+static struct table_stat *
+stat_of(struct table_lane *lane, const struct ft_func *func)
+{
+    if (__builtin_expect(func->id >= lane->nstats, 0) && !grow_stats(lane, func->id)) {
+        return NULL;
+    }
+    struct table_stat *s = &lane->stats[func->id];
+    if (__builtin_expect(s->func == NULL, 0)) {
+        s->min = UINT64_MAX;
+        s->func = ft_func_ref(func);     /* keeps the id from being given to another */
+    }
+    return s;
+}
+
+static void
+enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    (void)sink;
+    struct table_lane *lane = opaque;
+    struct table_stat *s = stat_of(lane, call->func);
+    if (__builtin_expect(s == NULL || (lane->depth == lane->cap && !grow_stack(lane)), 0)) {
+        lane->unkept++;
+        lane->lost++;
+        return;
+    }
+    struct table_open *o = &lane->stack[lane->depth];
+    o->id = call->func->id;
+    o->before = 0;
+    o->child = 0;
+    o->activation = call->activation;
+    if (__builtin_expect(call->activation != 0 && call->way != FT_START, 0)) {
+        ft_ptrmap_take(&lane->suspended, call->activation, &o->before);
+    }
+    s->calls += call->way == FT_START || call->way == FT_C_CALL;
+    s->resumes += call->way == FT_RESUME || call->way == FT_THROW;
+    s->open++;
+    o->since = call->time;
+    atomic_signal_fence(memory_order_release);
+    lane->depth++;
+}
+
+static void
+finish(struct table_stat *s, uint64_t ticks)
+{
+    s->activations++;
+    s->min = ticks < s->min ? ticks : s->min;
+    s->max = ticks > s->max ? ticks : s->max;
+}
+
+static void
+leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    (void)sink;
+    struct table_lane *lane = opaque;
+    if (__builtin_expect(lane->unkept > 0, 0)) {
+        lane->unkept--;
+        return;
+    }
+    if (lane->depth == 0) {
+        return;
+    }
+    const struct table_open *o = &lane->stack[--lane->depth];
+    struct table_stat *s = &lane->stats[o->id];
+    uint64_t ticks = call->time > o->since ? call->time - o->since : 0;
+    s->self += ticks > o->child ? ticks - o->child : 0;
+    if (--s->open == 0) {
+        s->total += ticks;               /* recursion: the outermost alone */
+    }
+    if (lane->depth > 0) {
+        lane->stack[lane->depth - 1].child += ticks;
+    }
+    if (__builtin_expect(call->way == FT_YIELD && o->activation != 0, 0)) {
+        ft_ptrmap_put(&lane->suspended, o->activation, o->before + ticks);
+        return;
+    }
+    finish(s, o->before + ticks);
+}
+
+/* ---- lanes -------------------------------------------------------------------------------------------------- */
+
+static void *
+thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
+{
+    struct table *t = (struct table *)sink;
+    struct table_lane *lane = calloc(1, sizeof(*lane));
+    if (lane == NULL) {
+        return NULL;
+    }
+    ft_ptrmap_init(&lane->suspended);
+    lane->next = t->lanes;
+    atomic_signal_fence(memory_order_release);
+    t->lanes = lane;
+    t->threads += info->serial > t->last_serial;
+    t->last_serial = info->serial > t->last_serial ? info->serial : t->last_serial;
+    return lane;
+}
+
+static void
+add_stat(struct table_stat *to, const struct table_stat *s)
+{
+    to->calls += s->calls;
+    to->resumes += s->resumes;
+    to->total += s->total;
+    to->self += s->self;
+    to->activations += s->activations;
+    to->min = s->min < to->min ? s->min : to->min;
+    to->max = s->max > to->max ? s->max : to->max;
+}
+
+/* Closes what is open and folds the lane into the one that sums up ended threads. */
+static void
+thread_end(struct ft_sink *sink, void *opaque)
+{
+    struct table *t = (struct table *)sink;
+    struct table_lane *lane = opaque;
+    struct ft_call left = {.way = FT_LEFT, .time = ft_clock_ticks()};
+    lane->unkept = 0;
+    while (lane->depth > 0) {
+        leave(sink, lane, &left);
+    }
+    t->lost += lane->lost;
+    for (uint32_t id = 0; id < lane->nstats; id++) {
+        if (lane->stats[id].func != NULL) {
+            struct table_stat *s = stat_of(&t->ended, lane->stats[id].func);
+            if (s != NULL) {
+                add_stat(s, &lane->stats[id]);
+            }
+        }
+    }
+    struct table_lane **at = &t->lanes;
+    while (*at != lane) {
+        at = &(*at)->next;
+    }
+    *at = lane->next;
+    lane_free(lane);
+}
+
+static void
+lost(struct ft_sink *sink, void *lane, uint64_t n)
+{
+    (void)lane;
+    ((struct table *)sink)->lost += n;
+}
+
+static void
+forked(struct ft_sink *sink, uint64_t pid)
+{
+    (void)sink;                          /* a report is one process's: the child leaves it */
+    (void)pid;
+}
+
+static void
+close_sink(struct ft_sink *sink)
+{
+    struct table *t = (struct table *)sink;
+    for (struct table_lane *lane = t->lanes, *next; lane != NULL; lane = next) {
+        next = lane->next;
+        lane_free(lane);
+    }
+    struct table_lane *ended = malloc(sizeof(*ended));
+    if (ended != NULL) {
+        *ended = t->ended;
+        lane_free(ended);
+    }
+    free(t);
+}
+
+static const struct ft_sink_ops ops = {
+    .name = "table", .locked = false, .thread_begin = thread_begin, .thread_end = thread_end,
+    .enter = enter, .leave = leave, .lost = lost, .forked = forked, .close = close_sink,
+};
+
+struct ft_sink *
+ft_table_new(bool ccalls)
+{
+    struct table *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return NULL;
+    }
+    t->base.ops = &ops;
+    t->base.needs = FT_NEED_TIME | FT_NEED_ACTIVATION | (ccalls ? FT_NEED_CCALLS : 0);
+    ft_ptrmap_init(&t->ended.suspended);
+    ft_clock_init();
+    t->since = ft_clock_ticks();
+    return &t->base;
+}
+
+void
+ft_table_stop(struct ft_sink *sink)
+{
+    ((struct table *)sink)->stopped = ft_clock_ticks();
+}

@@ -1,0 +1,53 @@
+/* The table's insides, shared by table.c (counting) and table_collect.c (rows). */
+#ifndef FT_SINK_TABLE_LANE_H
+#define FT_SINK_TABLE_LANE_H
+
+#include "base/ptrmap.h"
+#include "sink/sink.h"
+
+/* One function in one lane; ticks. */
+struct table_stat {
+    const struct ft_func *func;          /* owned reference; NULL: never seen here */
+    uint64_t calls, resumes;
+    uint64_t total, self;
+    uint64_t min, max;                   /* of finished activations; min UINT64_MAX: none */
+    uint64_t activations;
+    uint64_t open;                       /* activations on the stack now */
+};
+
+/* One open activation. */
+struct table_open {
+    uint64_t since;                      /* ticks when it was entered or resumed */
+    uint64_t child;                      /* ticks spent in what it called */
+    uint64_t before;                     /* ticks of its earlier runs: a generator's */
+    uint64_t activation;
+    uint32_t id;
+};
+
+struct table_retired {
+    void *block;
+    struct table_retired *next;
+};
+
+struct table_lane {
+    struct table_stat *stats;            /* owned, by function id */
+    uint32_t nstats;                     /* published after `stats` */
+    uint32_t depth, cap;
+    struct table_open *stack;            /* owned */
+    struct ft_ptrmap suspended;          /* activation -> ticks so far */
+    uint64_t unkept;                     /* open activations that found no memory */
+    uint64_t lost;
+    struct table_retired *retired;       /* outgrown arrays: a handler may be reading them */
+    struct table_lane *next;
+};
+
+struct table {
+    struct ft_sink base;                 /* first */
+    struct table_lane *lanes;            /* of living threads */
+    struct table_lane ended;             /* sums of ended threads */
+    uint64_t threads, last_serial;
+    uint64_t since, stopped;             /* ticks; stopped 0: running */
+    uint64_t lost;
+};
+
+#endif
