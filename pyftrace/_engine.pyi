@@ -67,9 +67,8 @@ class Tap:
         """Write out the buffer of ``file``; nothing for a stream."""
     def close(self) -> None:
         """Detach, flush and close ``file``. Collected rows can still be read."""
-    def rows(self) -> list[tuple[str, str, str, int, int, int, int, int, int, int, int, int]]:
-        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns, max_ns,
-        activations)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
+    def rows(self) -> list[tuple[str, str, str, int, int, int, int, int, int, int, int]]:
+        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns, max_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
     def render(
         self,
         format: Literal["table", "json", "csv"] = "table",

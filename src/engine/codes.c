@@ -458,6 +458,11 @@ ft_code_sync(struct ft_engine *e, struct ft_code *c)
         c->want |= (uint32_t)!(v & FT_V_NEVER) << slot;
         c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
     }
+    c->plain = 0;
+    if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN)
+        && !(c->func.flags & (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
+        c->plain = e->lone_epoch;
+    }
     c->generation = e->generation;
 }
 

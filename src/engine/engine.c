@@ -145,6 +145,20 @@ wanted_events(const struct ft_engine *e)
     return events;
 }
 
+#define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
+
+/* One tap on all threads that needs no texts goes the short way through events.c. */
+static void
+find_lone(struct ft_engine *e)
+{
+    struct ft_tap *tap = e->attached ? e->taps[__builtin_ctz(e->attached)] : NULL;
+    bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0 && tap->all
+                     && !(tap->sink->needs & TEXTS);
+    e->lone = short_way ? tap : NULL;
+    e->lone_epoch = short_way ? tap->epoch : 0;
+    e->generation++;
+}
+
 int
 ft_engine_update(struct ft_engine *e)
 {
@@ -152,6 +166,7 @@ ft_engine_update(struct ft_engine *e)
     for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
         e->needs |= e->taps[slot] ? e->taps[slot]->sink->needs : 0;
     }
+    find_lone(e);
     int events = wanted_events(e);
     if (events == e->events) {
         return 0;

@@ -49,6 +49,7 @@ struct ft_code {
     uint32_t generation;                 /* of the taps for which the two masks below hold */
     uint32_t want;                       /* taps that follow this function: 0 is NEVER for all */
     uint32_t want_c;                     /* taps that follow C calls made by it */
+    uint32_t plain;                      /* epoch of the lone tap, if it shows this whatever the caller */
     bool silenced;                       /* a DISABLE was returned because `want` was 0 */
     bool silenced_c;                     /* the same for CALL */
     bool called;                         /* seen by START while a program was traced */
@@ -113,8 +114,9 @@ struct ft_frame {
     uint32_t shown;                      /* taps that were told of it */
     uint32_t inside;                     /* taps whose -f it matched */
     uint32_t excluded;                   /* taps whose -e it matched */
-    uint16_t c;                          /* a C call: `frame` is its caller's */
-    uint16_t task_set;                   /* it began a step of a task: the task ends with it */
+    uint32_t plain;                      /* epoch of the lone tap that was told by the short way; 0 */
+    bool c;                              /* a C call: `frame` is its caller's */
+    bool task_set;                       /* it began a step of a task: the task ends with it */
 };
 
 /* One tap on one thread. */
@@ -212,6 +214,8 @@ struct ft_engine {
     uint32_t last_epoch;                 /* of taps, never reused */
     uint32_t stack_epoch;                /* grows when events go from none to some */
     struct ft_tap *taps[FT_MAX_TAPS];
+    struct ft_tap *lone;                 /* the only one attached, if the short way will do for it */
+    uint32_t lone_epoch;                 /* its epoch, 0: there is none */
     uint32_t attached;                   /* slots in use */
     uint32_t all;                        /* slots that watch all threads */
     enum ft_phase phase;

@@ -63,6 +63,52 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
     return Py_NewRef(e->disable);
 }
 
+/* ---- the short way ---------------------------------------------------------------------------------
+ * One tap, all threads, no texts (a report, a recording), a function shown whatever its caller: what
+ * ft_stack_enter and ft_stack_leave do in general, without their choices. */
+
+static inline bool
+enter_plain(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c)
+{
+    struct ft_tap *tap = e->lone;
+    struct ft_view *view = &t->views[tap->slot];
+    if (FT_UNLIKELY(view->epoch != e->lone_epoch || t->top == t->cap)) {
+        return false;
+    }
+    struct ft_frame *f = &t->stack[t->top++];
+    f->frame = frame;
+    f->func = &c->func;
+    f->activation = 0;
+    f->shown = 1u << tap->slot;
+    f->inside = f->excluded = 0;
+    f->plain = e->lone_epoch;
+    f->c = f->task_set = false;
+    struct ft_call call;
+    call.func = &c->func;
+    call.way = FT_START;
+    call.depth = view->depth++;
+    call.activation = 0;
+    call.time = ft_clock_ticks();
+    tap->sink->ops->enter(tap->sink, view->lane, &call);
+    return true;
+}
+
+static inline void
+leave_plain(struct ft_engine *e, struct ft_thread *t, enum ft_way way)
+{
+    struct ft_call call;
+    call.time = ft_clock_ticks();
+    struct ft_tap *tap = e->lone;
+    struct ft_view *view = &t->views[tap->slot];
+    call.func = t->stack[--t->top].func;
+    call.way = way;
+    call.depth = --view->depth;
+    call.activation = 0;
+    tap->sink->ops->leave(tap->sink, view->lane, &call);
+}
+
+/* ---- entering and leaving --------------------------------------------------------------------------- */
+
 /* After a line was written to a Python stream, a signal handler's exception goes on its way. */
 static inline PyObject *
 finish(void)
@@ -92,6 +138,9 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     if (FT_UNLIKELY(t == NULL)) {
         Py_RETURN_NONE;
     }
+    if (FT_LIKELY(c->plain && c->plain == e->lone_epoch) && enter_plain(e, t, FT_FRAME_ID(tstate), c)) {
+        Py_RETURN_NONE;
+    }
     uint32_t mask = c->want & (e->all | t->local);
     if (mask == 0) {
         Py_RETURN_NONE;
@@ -109,6 +158,13 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
         Py_RETURN_NONE;
     }
     void *frame = FT_FRAME_ID(tstate);
+    if (FT_LIKELY(t->top > 0)) {
+        const struct ft_frame *f = &t->stack[t->top - 1];
+        if (FT_LIKELY(f->frame == frame && f->plain && f->plain == e->lone_epoch)) {
+            leave_plain(e, t, way);
+            Py_RETURN_NONE;
+        }
+    }
     if (FT_UNLIKELY(t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)) {
         struct ft_code *c = code_get(e, code);
         if (c == NULL || c->generation != e->generation) {

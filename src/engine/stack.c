@@ -36,8 +36,9 @@ push(struct ft_thread *t, void *frame, const struct ft_func *func, bool c)
     f->func = func;
     f->activation = 0;
     f->shown = f->inside = f->excluded = 0;
+    f->plain = 0;
     f->c = c;
-    f->task_set = 0;
+    f->task_set = false;
     return f;
 }
 

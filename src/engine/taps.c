@@ -129,7 +129,7 @@ ft_tap_watch_all(struct ft_engine *e, struct ft_tap *tap)
     }
     tap->all = true;
     e->all |= 1u << tap->slot;
-    return 0;
+    return ft_engine_update(e);
 }
 
 int

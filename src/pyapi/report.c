@@ -31,9 +31,9 @@ collect(PyObject *op, struct ft_table_rows *rows)
 static PyObject *
 row_tuple(const struct ft_table_row *r)
 {
-    return Py_BuildValue("NNNIIKKKKKKK", to_str(r->func->name), to_str(r->func->module),
+    return Py_BuildValue("NNNIIKKKKKK", to_str(r->func->name), to_str(r->func->module),
                          to_str(r->func->file), r->func->line, r->ordinal, r->calls, r->resumes, r->total,
-                         r->self, r->min, r->max, r->activations);
+                         r->self, r->min, r->max);
 }
 
 PyObject *

@@ -120,18 +120,21 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (__builtin_expect(call->activation != 0 && call->way != FT_START, 0)) {
         ft_ptrmap_take(&lane->suspended, call->activation, &o->before);
     }
-    s->calls += call->way == FT_START || call->way == FT_C_CALL;
-    s->resumes += call->way == FT_RESUME || call->way == FT_THROW;
+    if (__builtin_expect(call->way == FT_RESUME || call->way == FT_THROW, 0)) {
+        s->resumes++;
+    }
+    else {
+        s->calls++;
+    }
     s->open++;
     o->since = call->time;
     atomic_signal_fence(memory_order_release);
     lane->depth++;
 }
 
-static void
+static inline void
 finish(struct table_stat *s, uint64_t ticks)
 {
-    s->activations++;
     s->min = ticks < s->min ? ticks : s->min;
     s->max = ticks > s->max ? ticks : s->max;
 }
@@ -191,7 +194,6 @@ add_stat(struct table_stat *to, const struct table_stat *s)
     to->resumes += s->resumes;
     to->total += s->total;
     to->self += s->self;
-    to->activations += s->activations;
     to->min = s->min < to->min ? s->min : to->min;
     to->max = s->max > to->max ? s->max : to->max;
 }

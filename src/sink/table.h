@@ -22,7 +22,6 @@ struct ft_table_row {
     uint64_t total;               /* recursion counted once; suspended time not counted */
     uint64_t self;
     uint64_t min, max;            /* over finished activations; 0 when there is none */
-    uint64_t activations;         /* finished ones, generators' whole runs counted once */
     uint64_t open_ticks;          /* while collecting only: outermost open activation so far */
 };
 

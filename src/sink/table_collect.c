@@ -94,7 +94,6 @@ add_lane(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *pl
             row->resumes += s->resumes;
             row->total += s->total;
             row->self += s->self;
-            row->activations += s->activations;
             row->min = s->min < row->min ? s->min : row->min;
             row->max = s->max > row->max ? s->max : row->max;
         }

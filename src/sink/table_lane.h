@@ -11,7 +11,6 @@ struct table_stat {
     uint64_t calls, resumes;
     uint64_t total, self;
     uint64_t min, max;                   /* of finished activations; min UINT64_MAX: none */
-    uint64_t activations;
     uint64_t open;                       /* activations on the stack now */
 };
 
