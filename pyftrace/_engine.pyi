@@ -52,6 +52,8 @@ class Tap:
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
         holders), when the events are refused, when 32 other taps are active, or when it is attached already."""
+    def watch_all(self) -> None:
+        """As attach(), but no error when it is attached already."""
     def detach(self) -> None:
         """The opposite of attach(); no error when not attached. What was collected stays."""
     def enter(self) -> None:
@@ -116,6 +118,9 @@ def disarm() -> None:
 
 def stop() -> None:
     """Detach every tap, switch all events off and give the tool id back."""
+
+def release() -> None:
+    """Detach every tap but the armed program's; with none left, as stop()."""
 
 def forked() -> bool:
     """Whether this process is a forked child of the one that armed."""

@@ -10,6 +10,22 @@ stop(PyObject *module, PyObject *Py_UNUSED(unused))
     return ft_engine_stop(&ft_state_of(module)->engine) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+/* What the API left on; a whole program's tap, armed from outside, stays. */
+static PyObject *
+release(PyObject *module, PyObject *Py_UNUSED(unused))
+{
+    struct ft_engine *e = &ft_state_of(module)->engine;
+    for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
+        if (e->taps[slot] != NULL && e->taps[slot] != e->boot_tap) {
+            ft_tap_detach(e, e->taps[slot]);
+        }
+    }
+    if (e->attached == 0 && ft_engine_stop(e) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 forked(PyObject *module, PyObject *Py_UNUSED(unused))
 {
@@ -108,6 +124,7 @@ static PyMethodDef functions[] = {
      "Attach a tap as a whole program's."},
     {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},
     {"stop", stop, METH_NOARGS, "Detach every tap and give the tool id back."},
+    {"release", release, METH_NOARGS, "Detach every tap but the armed program's."},
     {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
     {"children", children, METH_NOARGS, "Processes started since arm()."},
     {"interpreters", interpreters, METH_NOARGS, "Whether sub-interpreters were in use."},

@@ -201,6 +201,12 @@ tap_attach(PyObject *op, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
+tap_watch_all(PyObject *op, PyObject *unused)
+{
+    return SELF(op)->tap.slot >= 0 && SELF(op)->tap.all ? Py_NewRef(Py_None) : tap_attach(op, unused);
+}
+
+static PyObject *
 tap_detach(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     ft_tap_detach(SELF(op)->engine, &SELF(op)->tap);
@@ -307,6 +313,7 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
 
 static PyMethodDef methods[] = {
     {"attach", tap_attach, METH_NOARGS, "Watch all threads from now on."},
+    {"watch_all", tap_watch_all, METH_NOARGS, "As attach(); no error when attached already."},
     {"detach", tap_detach, METH_NOARGS, "Stop watching; what was collected stays."},
     {"enter", tap_enter, METH_NOARGS, "Watch the calling thread until leave()."},
     {"leave", tap_leave, METH_NOARGS, "The opposite of enter()."},

@@ -1,0 +1,5 @@
+from shapes.number import times
+
+
+def area(side):
+    return times(side, side)

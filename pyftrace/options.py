@@ -1,0 +1,392 @@
+"""The options of pyftrace: one table for the command line, ``PYFTRACE`` and keyword arguments.
+
+Imported into traced processes, so it imports nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+SORT_KEYS = ("total", "self", "calls", "avg", "min", "max", "name")
+COLUMNS = ("self", "avg", "min", "max", "resumes", "module", "where")
+FORMATS = ("table", "json", "csv")
+VALUES = ("safe", "str", "none")
+COLORS = ("auto", "always", "never")
+DEFAULT_COLUMNS = ("self", "avg", "where")
+
+
+class OptionError(ValueError):
+    """A mistake of the user's, as one line."""
+
+
+class Row:
+    """One option: its names, the field it sets, how its value is read, its help."""
+
+    __slots__ = ("choices", "dest", "group", "help", "kind", "metavar", "names")
+
+    def __init__(
+        self,
+        names: str,
+        dest: str,
+        kind: str,
+        group: str,
+        help: str,
+        metavar: str = "",
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.names = tuple(names.split())
+        self.dest = dest
+        self.kind = kind
+        self.group = group
+        self.help = help
+        self.metavar = metavar
+        self.choices = choices
+
+    @property
+    def takes_value(self) -> bool:
+        return self.kind not in ("flag", "unflag", "count")
+
+
+SCOPE, TREE, REPORT, OUTPUT, HIDDEN = (
+    "What is traced", "The tree", "The report", "Output", "")
+
+TABLE = (
+    Row("-v --verbose", "verbose", "count", SCOPE,
+        "also library and C functions that your code calls directly; -vv: all of them"),
+    Row("--libs", "libs", "flag", SCOPE, "library functions, as -v has them"),
+    Row("--no-libs", "libs", "unflag", SCOPE, "no library functions (after -v)"),
+    Row("--builtins", "builtins", "flag", SCOPE, "C functions, as -v has them"),
+    Row("--no-builtins", "builtins", "unflag", SCOPE, "no C functions (after -v)"),
+    Row("--include", "include", "append", SCOPE,
+        "count a package, a module or a path as your code, wherever it lies", "PKG|GLOB"),
+    Row("--only", "only", "append", SCOPE, "your code is this package alone", "PKG"),
+    Row("-f --function", "function", "append", SCOPE,
+        "these functions and what they call", "PATTERN"),
+    Row("-e --exclude-function", "exclude", "append", SCOPE,
+        "not these functions nor what they call", "PATTERN"),
+    Row("-H --hide", "hide", "append", SCOPE,
+        "not these functions, but what they call", "PATTERN"),
+    Row("-d --depth", "depth", "int", SCOPE, "show at most N levels", "N"),
+    Row("-a --args", "args", "flag", TREE, "show arguments"),
+    Row("-t --time", "time", "flag", TREE, "show durations"),
+    Row("-p --path", "path", "flag", TREE, "show files: f@FILE:LINE"),
+    Row("--values", "values", "choice", TREE,
+        "safe: built-in values, never running your code; str: by str(); none", "MODE", VALUES),
+    Row("--value-length", "value_length", "int", TREE, "cut values at N characters (120)", "N"),
+    Row("-r --report", "report", "flag", REPORT, "a table of times per function, not the tree"),
+    Row("--sort", "sort", "words", REPORT, "by " + " ".join(SORT_KEYS), "KEY[,KEY]", SORT_KEYS),
+    Row("--columns", "columns", "columns", REPORT,
+        "besides the first three: " + " ".join(COLUMNS) + ", all or none", "NAME[,NAME]", COLUMNS),
+    Row("--limit", "limit", "int", REPORT, "show N rows (0: all; 50 on a terminal)", "N"),
+    Row("--format", "format", "choice", REPORT, "table, json or csv", "FORMAT", FORMATS),
+    Row("-o --output", "output", "text", OUTPUT, "write the tree or the report to FILE", "FILE"),
+    Row("-q --quiet", "quiet", "flag", OUTPUT, "no notes, no warnings, no 'Running' line"),
+    Row("--color", "color", "choice", OUTPUT, "auto, always or never", "WHEN", COLORS),
+    Row("--launcher-pid", "launcher_pid", "int", HIDDEN, "the process to trace", "PID"),
+    Row("--package", "package", "text", HIDDEN, "the package of -m", "PKG"),
+)  # fmt: skip
+
+_BY_NAME = {name: row for row in TABLE for name in row.names}
+
+DEFAULTS: "dict[str, Any]" = {
+    "verbose": 0, "libs": None, "builtins": None, "include": (), "only": (), "function": (),
+    "exclude": (), "hide": (), "depth": 0, "args": False, "time": False, "path": False,
+    "values": "safe", "value_length": 120, "report": False, "sort": ("total",),
+    "columns": DEFAULT_COLUMNS, "limit": None, "format": None, "output": None, "quiet": False,
+    "color": "auto", "launcher_pid": 0, "package": None,
+}  # fmt: skip
+
+
+class Options:
+    """All options of one run, checked and immutable. Keywords are the fields of the table."""
+
+    if TYPE_CHECKING:
+        verbose: int
+        libs: bool | None
+        builtins: bool | None
+        include: tuple[str, ...]
+        only: tuple[str, ...]
+        function: tuple[str, ...]
+        exclude: tuple[str, ...]
+        hide: tuple[str, ...]
+        depth: int
+        args: bool
+        time: bool
+        path: bool
+        values: str
+        value_length: int
+        report: bool
+        sort: tuple[str, ...]
+        columns: tuple[str, ...]
+        limit: int | None
+        format: str | None
+        output: str | None
+        quiet: bool
+        color: str
+        launcher_pid: int
+        package: str | None
+
+    __slots__ = tuple(DEFAULTS)
+
+    def __init__(self, **fields: "Any") -> None:
+        for dest, default in DEFAULTS.items():
+            value = fields.pop(dest, default)
+            object.__setattr__(self, dest, _checked(dest, value))
+        if fields:
+            name = next(iter(fields))
+            raise OptionError(f"unknown option '{name}'{_nearest(name, DEFAULTS)}")
+        if self.format is not None and not self.report:
+            raise OptionError("--format goes with --report")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"options are immutable: {name}")
+
+    def _key(self) -> "tuple[Any, ...]":
+        return tuple(getattr(self, dest) for dest in DEFAULTS)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Options) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        shown = (f"{d}={getattr(self, d)!r}" for d in DEFAULTS if getattr(self, d) != DEFAULTS[d])
+        return f"Options({', '.join(shown)})"
+
+    def replace(self, **fields: "Any") -> "Options":
+        """A copy with some fields changed."""
+        return Options(**{dest: getattr(self, dest) for dest in DEFAULTS} | fields)
+
+    def _reach(self, piece: bool | None) -> str:
+        if piece is False:
+            return "none"
+        level = self.verbose or (1 if piece else 0)
+        return ("none", "direct", "all")[min(level, 2)]
+
+    def tap_keywords(self) -> "dict[str, Any]":
+        """What the engine's Tap takes: filter and look, but not where the output goes."""
+        return {
+            "libs": self._reach(self.libs),
+            "builtins": self._reach(self.builtins),
+            **{name: getattr(self, name) for name in (
+                "include", "only", "function", "exclude", "hide", "depth", "args", "values",
+                "value_length", "time", "path")},
+            "color": self.color == "always",
+        }  # fmt: skip
+
+    def style(self) -> "tuple[str, tuple[str, ...], tuple[str, ...], int, bool]":
+        """How the report is printed: format, sort, columns, limit, footer."""
+        return (self.format or "table", self.sort, self.columns, self.limit or 0, not self.quiet)
+
+
+def _checked(dest: str, value: "Any") -> "Any":
+    """The value of a field in its canonical form, from an argument's text or a keyword's value."""
+    row = next(row for row in TABLE if row.dest == dest)
+    name = row.names[-1]
+    if value is None or value == DEFAULTS[dest]:
+        return DEFAULTS[dest] if value is None else value
+    if row.kind in ("flag", "unflag"):
+        return bool(value)
+    if row.kind in ("int", "count"):
+        return _checked_int(name, value, least=0 if dest in ("limit", "verbose") else 1)
+    if row.kind == "text":
+        return _checked_text(name, value)
+    if row.kind == "choice":
+        if value not in row.choices:
+            raise OptionError(f"{name}: '{value}' is none of {', '.join(row.choices)}")
+        return value
+    words = (value,) if isinstance(value, str) else tuple(value)
+    if row.kind == "append":
+        return tuple(_checked_pattern(name, word) for word in words)
+    return _checked_words(row, [part for word in words for part in word.split(",") if part])
+
+
+def _checked_int(name: str, value: "Any", least: int) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise OptionError(f"{name}: '{value}' is not a whole number") from None
+    if not least <= number <= 2**31 - 1:
+        raise OptionError(f"{name}: {number} is out of range (at least {least})")
+    return number
+
+
+def _checked_text(name: str, value: "Any") -> str:
+    text = value if isinstance(value, str) else getattr(value, "__fspath__", str)()
+    if not text:
+        raise OptionError(f"{name}: a name is missing")
+    return str(text)
+
+
+def _checked_pattern(name: str, pattern: "Any") -> str:
+    if not isinstance(pattern, str) or not pattern:
+        raise OptionError(f"{name}: bad pattern {pattern!r}: a name or glob is expected")
+    rest = pattern
+    while "[" in rest:
+        rest = rest.partition("[")[2]
+        body, close, rest = rest[1:].partition("]") if rest else ("", "", "")
+        if not close:
+            raise OptionError(f"{name}: bad pattern '{pattern}': '[' is not closed")
+    try:
+        pattern.encode()
+    except UnicodeEncodeError:
+        raise OptionError(f"{name}: bad pattern {pattern!r}: it is not text") from None
+    return pattern
+
+
+def _checked_words(row: Row, words: "list[str]") -> tuple[str, ...]:
+    if row.kind == "columns" and words in (["all"], ["none"]):
+        return COLUMNS if words == ["all"] else ()
+    for word in words:
+        if word not in row.choices:
+            raise OptionError(f"{row.names[-1]}: '{word}' is none of {', '.join(row.choices)}")
+    if not words:
+        raise OptionError(f"{row.names[-1]}: a name is missing")
+    return tuple(dict.fromkeys(words))
+
+
+def _nearest(name: str, known: "Iterable[str]") -> str:
+    """``; did you mean X?`` when a known name is close, else nothing."""
+    from difflib import get_close_matches  # only for a mistake: it is slow to import
+
+    close = get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+# ---- from words ----------------------------------------------------------------------------------
+
+
+def parse(words: "list[str]") -> "tuple[dict[str, Any], list[str], str | None]":
+    """Options before the target: their fields, the words from the target on, and what ended it.
+
+    The third is ``-h`` or ``-V`` when one of them was asked for, ``--`` when that preceded the target
+    (a file then, even if named like a verb), else None. The target of ``-m`` and ``-c`` begins with
+    these words themselves.
+    """
+    fields: dict[str, Any] = {}
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return fields, words[at + 1 :], "--"
+        if word == "-" or not word.startswith("-") or word[:2] in ("-m", "-c"):
+            break
+        if word in ("-h", "--help", "-V", "--version"):
+            return fields, words[at + 1 :], "-h" if word in ("-h", "--help") else "-V"
+        at += 1
+        if word.startswith("--"):
+            at = _long(fields, word, words, at)
+        else:
+            at = _short(fields, word, words, at)
+    return fields, words[at:], None
+
+
+def _long(fields: "dict[str, Any]", word: str, words: "list[str]", at: int) -> int:
+    name, equals, value = word.partition("=")
+    row = _BY_NAME.get(name)
+    if row is None:
+        public = [n for r in TABLE if r.group for n in r.names if n.startswith("--")]
+        raise OptionError(f"unknown option {name}{_nearest(name, public)}")
+    if not row.takes_value:
+        if equals:
+            raise OptionError(f"{name} takes no value")
+        _set(fields, row, "")
+        return at
+    if not equals:
+        if at >= len(words):
+            raise OptionError(f"{name} needs a value: {name} {row.metavar}")
+        value = words[at]
+        at += 1
+    _set(fields, row, value)
+    return at
+
+
+def _short(fields: "dict[str, Any]", word: str, words: "list[str]", at: int) -> int:
+    for i in range(1, len(word)):
+        name = "-" + word[i]
+        row = _BY_NAME.get(name)
+        if row is None:
+            raise OptionError(f"unknown option {name}" + (f" in {word}" if len(word) > 2 else ""))
+        if not row.takes_value:
+            _set(fields, row, "")
+            continue
+        value = word[i + 1 :].removeprefix("=")
+        if not value:
+            if at >= len(words):
+                raise OptionError(f"{name} needs a value: {name} {row.metavar}")
+            value = words[at]
+            at += 1
+        _set(fields, row, value)
+        break
+    return at
+
+
+def _set(fields: "dict[str, Any]", row: Row, value: str) -> None:
+    if row.kind == "count":
+        fields[row.dest] = fields.get(row.dest, 0) + 1
+    elif row.kind in ("flag", "unflag"):
+        fields[row.dest] = row.kind == "flag"
+    elif row.kind == "append":
+        fields[row.dest] = (*fields.get(row.dest, ()), value)
+    else:
+        fields[row.dest] = value
+    if row.kind not in ("flag", "unflag", "count"):
+        _checked(row.dest, fields[row.dest])
+
+
+# ---- to and from the environment -----------------------------------------------------------------
+
+
+def words_of(options: Options) -> "list[str]":
+    """Words that parse() reads back into the same options."""
+    words: list[str] = []
+    for row in TABLE:
+        value = getattr(options, row.dest)
+        if value == DEFAULTS[row.dest]:
+            continue
+        name = row.names[-1]
+        if row.kind == "count":
+            words += [name] * value
+        elif row.kind in ("flag", "unflag"):
+            words += [name] if value == (row.kind == "flag") else []
+        elif row.kind == "append":
+            words += [f"{name}={item}" for item in value]
+        elif row.kind in ("words", "columns"):
+            words.append(f"{name}={','.join(value) or 'none'}")
+        else:
+            words.append(f"{name}={value}")
+    return words
+
+
+def join(words: "Iterable[str]") -> str:
+    """Words as one text: blanks between them, backslashes before blanks and backslashes within."""
+
+    def quote(word: str) -> str:
+        return "".join("\\" + c if c in "\\ \t\n" else c for c in word)
+
+    return " ".join(quote(word) for word in words)
+
+
+def split(text: str) -> "list[str]":
+    """The opposite of join()."""
+    words: list[str] = []
+    word: str | None = None
+    escaped = False
+    for c in text:
+        if escaped:
+            word, escaped = (word or "") + c, False
+        elif c == "\\":
+            word, escaped = word or "", True
+        elif c in " \t\n":
+            if word is not None:
+                words.append(word)
+            word = None
+        else:
+            word = (word or "") + c
+    if escaped:
+        raise OptionError("a backslash ends the text")
+    if word is not None:
+        words.append(word)
+    return words

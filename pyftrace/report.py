@@ -1,0 +1,154 @@
+"""A table of times per function: what ``pyftrace.report()`` gives."""
+
+from fnmatch import fnmatchcase
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyftrace.options import Options
+
+if TYPE_CHECKING:
+    from pyftrace._engine import Tap
+
+
+class Row(NamedTuple):
+    """One function. Times are in ns over whole activations; a generator's suspended time is not its
+    own, recursion is counted once. ``calls`` counts PY_START, one per generator or coroutine run."""
+
+    function: str
+    module: str
+    file: str
+    line: int
+    calls: int
+    resumes: int
+    total_ns: int
+    self_ns: int
+    min_ns: int
+    max_ns: int
+    avg_ns: int
+
+
+class Report:
+    """What was counted so far; it can be read while it is still counting, and after.
+
+    ``print(report)`` is the command line's table, a notebook shows it as HTML.
+    """
+
+    def __init__(self, tap: "Tap", options: Options) -> None:
+        self._tap = tap
+        self._options = options
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row per function, those with the largest total first (as ``sort=`` says)."""
+        rows = [
+            Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes, total,
+                own, least, most, total // calls if calls else 0)
+            for name, module, file, line, ordinal, calls, resumes, total, own, least, most
+            in self._tap.rows()
+        ]  # fmt: skip
+        rows.sort(key=lambda row: (row.function, row.file, row.line))
+        for key in reversed(self._options.sort):
+            if key == "name":
+                rows.sort(key=lambda row: row.function)
+            else:
+                field = "calls" if key == "calls" else f"{key}_ns"
+                rows.sort(key=lambda row: -int(getattr(row, field)))  # noqa: B023
+        return rows
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries, with the keys of ``--format json``."""
+        return [row._asdict() for row in self.rows]
+
+    def calls(self, pattern: str, *, missing_ok: bool = False) -> int:
+        """How often the functions were called that ``pattern`` matches.
+
+        The pattern is a glob over ``qualname``, ``module:qualname`` or ``module.qualname``; without
+        ``. : /`` also over the last part of the name, with ``/`` over the file. LookupError when no
+        loaded function has that name: a misspelt pattern must not pass a test; ``missing_ok=True``
+        gives 0 then.
+
+        >>> import pyftrace
+        >>> def query(): pass
+        >>> with pyftrace.report(include="*") as r:
+        ...     query()
+        >>> r.calls("query")
+        1
+        """
+        found = [row for row in self.rows if matches(pattern, row.module, row.function, row.file)]
+        if found or missing_ok:
+            return sum(row.calls for row in found)
+        names = loaded_functions()
+        if any(matches(pattern, module, name, file) for module, name, file in names):
+            return 0
+        raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
+
+    def render(self, format: str = "table") -> str:
+        """The table as text, or as ``json`` or ``csv``, as the command line prints it."""
+        _, sort, columns, limit, footer = self._options.style()
+        return self._tap.render(
+            format,  # type: ignore[arg-type]
+            sort=sort,
+            columns=columns,
+            limit=limit,
+            footer=footer,
+        )
+
+    def __str__(self) -> str:
+        return self.render().strip("\n")
+
+    def _repr_html_(self) -> str:
+        columns = ("function", "total_ns", "calls", "self_ns", "avg_ns", "file")
+        titles = ("Function Name", "Total Execution Time", "Call Count", "Self Time", "Average", "Where")
+        head = "".join(f"<th style='text-align:left'>{title}</th>" for title in titles)
+        limit = self._options.limit or len(self.rows)
+        body = "".join(_html_row(row, columns) for row in self.rows[:limit])
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_row(row: Row, columns: tuple[str, ...]) -> str:
+    cells = []
+    for name in columns:
+        value = getattr(row, name)
+        if name.endswith("_ns"):
+            value = f"{value / 1e9:.6f} seconds"
+        elif name == "file":
+            value = f"{value.rpartition('/')[2]}:{row.line}" if value else row.module
+        cells.append(f"<td style='text-align:left'>{escape(_printable(str(value)))}</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def matches(pattern: str, module: str, name: str, file: str) -> bool:
+    """The rule of -f, -e and -H."""
+    if "/" in pattern:
+        return any(
+            fnmatchcase(file[at:], pattern) or fnmatchcase(file[at:], pattern + "/*")
+            for at in range(len(file))
+            if at == 0 or file[at - 1] == "/"
+        )
+    if any(fnmatchcase(text, pattern) for text in (name, f"{module}:{name}", f"{module}.{name}")):
+        return True
+    return not any(c in pattern for c in ".:") and fnmatchcase(name.rpartition(".")[2], pattern)
+
+
+def loaded_functions() -> list[tuple[str, str, str]]:
+    """(module, qualified name, file) of every Python function there is now."""
+    import gc
+    from types import FunctionType
+
+    return [
+        (str(item.__module__), item.__qualname__, item.__code__.co_filename)
+        for item in gc.get_objects()
+        if type(item) is FunctionType
+    ]
+
+
+def _nearest(pattern: str, names: list[tuple[str, str, str]]) -> str:
+    from difflib import get_close_matches
+
+    known = {f"{module}.{name}" for module, name, _ in names} | {name for _, name, _ in names}
+    close = get_close_matches(pattern, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""
