@@ -8,6 +8,8 @@ from pyftrace import options as opts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pyftrace._engine import Tap
 
 
@@ -26,10 +28,12 @@ def start() -> None:
         return
     try:
         options = _read(text)
-        if options is not None:
-            del os.environ["PYFTRACE"]  # children would mix their lines into what is captured
-            _arm(options)
+        if options is None:
+            return
+        del os.environ["PYFTRACE"]  # children would mix their lines into what is captured
+        _arm(options)
     except opts.OptionError as error:
+        os.environ.pop("PYFTRACE", None)
         say(f"PYFTRACE: {error}; running untraced")
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         say(f"{error}; running untraced")
@@ -82,25 +86,23 @@ def _arm(options: opts.Options) -> None:
     import atexit
 
     # The first to be registered is the last to run: after the program's own, and after its threads.
-    atexit.register(_finish, tap, options)
+    atexit.register(_finish, _engine, tap, options)
     _engine.arm(tap, package=options.package, style=options.style())
 
 
 # ---- the end -------------------------------------------------------------------------------------
 
 
-def _finish(tap: "Tap", options: opts.Options) -> None:
+def _finish(engine: "Any", tap: "Tap", options: opts.Options) -> None:
+    forked = engine.forked()
+    engine.disarm()  # first: nothing of what follows is the program's
     try:
-        _print_end(tap, options)
+        _print_end(engine, tap, options, forked)
     except (OSError, RuntimeError, ValueError, ImportError, MemoryError) as error:
         say(f"could not finish: {error}")
 
 
-def _print_end(tap: "Tap", options: opts.Options) -> None:
-    from pyftrace import _engine
-
-    forked = _engine.forked()
-    _engine.disarm()
+def _print_end(engine: "Any", tap: "Tap", options: opts.Options, forked: bool) -> None:
     if options.report and not forked:
         format, sort, columns, limit, footer = options.style()
         tap.write(
@@ -113,10 +115,10 @@ def _print_end(tap: "Tap", options: opts.Options) -> None:
             )
         )
     tap.close()
-    _engine.stop()
+    engine.stop()
     if not forked:
         if not options.quiet:
-            _notes(tap, options)
+            _notes(engine, tap, options)
         _errors(tap, options)
 
 
@@ -128,33 +130,30 @@ def _errors(tap: "Tap", options: opts.Options) -> None:
         say(f"could not write the {what}: {reason}; {tap.lost_lines} lines lost")
 
 
-def _notes(tap: "Tap", options: opts.Options) -> None:
-    from pyftrace import _engine
-
+def _notes(engine: "Any", tap: "Tap", options: opts.Options) -> None:
     if not (tap.calls if options.report else tap.lines):
         say(nothing_shown(tap.left_out()))
     for pattern in tap.unmatched():
         say(f"warning: nothing matched '{pattern}'{_nearest_name(pattern)}")
-    children = _engine.children()
+    children = engine.children()
     if children and options.report:
         word = "process" if children == 1 else "processes"
         say(f"{children} child {word} not counted; pyftrace record counts them")
     elif children:
         say("child processes are not shown; pyftrace record shows them")
-    if _engine.interpreters():
+    if engine.interpreters():
         say("sub-interpreters are not traced; pyftrace record traces them")
 
 
 def nothing_shown(left_out: "list[tuple[str, int]]") -> str:
-    """Why a tree or table is empty, and what to type: other people's packages come before the
-    standard library, then those called first."""
-    others = sorted(left_out, key=lambda item: item[0] in sys.stdlib_module_names)
+    """Why a tree or table is empty, and what to type: the packages that were called instead."""
+    others = left_out
     if not others:
-        return "no calls in scope: no function was called"
+        return "no calls in scope: the program called no function of its own"
     parts = [f"{others[0][0]} ({others[0][1]} functions)" if others[0][1] != 1
              else f"{others[0][0]} (1 function)"]  # fmt: skip
     parts += [f"{name} ({count})" for name, count in others[1:4]]
-    more = ", ..." if len(others) > 4 else ""
+    more = f" and {len(others) - 4} more" if len(others) > 4 else ""
     return (
         f"no calls in scope; left out: {', '.join(parts)}{more}. Try --include {others[0][0]}"
     )
@@ -167,7 +166,7 @@ def _nearest_name(pattern: str) -> str:
     function = type(say)
     names: set[str] = set()
     for item in gc.get_objects():
-        if type(item) is function:
+        if type(item) is function and not str(item.__module__).startswith("pyftrace."):
             names.add(item.__qualname__)
             names.add(item.__qualname__.rpartition(".")[2])
     from difflib import get_close_matches

@@ -14,11 +14,11 @@ from pyftrace.report import Report
 
 try:
     from pyftrace import _engine
-except ImportError as error:
+except ImportError:
     raise ImportError(
         "pyftrace is not built here: this is its source folder; run 'pip install .' in it, or start"
         " Python from another directory"
-    ) from error
+    ) from None
 
 P = ParamSpec("P")
 R = TypeVar("R")

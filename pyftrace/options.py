@@ -197,7 +197,10 @@ def _checked(dest: str, value: "Any") -> "Any":
         if value not in row.choices:
             raise OptionError(f"{name}: '{value}' is none of {', '.join(row.choices)}")
         return value
-    words = (value,) if isinstance(value, str) else tuple(value)
+    try:
+        words = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise OptionError(f"{name}: {value!r} is no text") from None
     if row.kind == "append":
         return tuple(_checked_pattern(name, word) for word in words)
     return _checked_words(row, [part for word in words for part in word.split(",") if part])
@@ -237,7 +240,7 @@ def _checked_pattern(name: str, pattern: "Any") -> str:
 
 
 def _checked_words(row: Row, words: "list[str]") -> tuple[str, ...]:
-    if row.kind == "columns" and words in (["all"], ["none"]):
+    if row.kind == "columns" and words in (["all"], ["none"], []):
         return COLUMNS if words == ["all"] else ()
     for word in words:
         if word not in row.choices:
@@ -251,7 +254,7 @@ def _nearest(name: str, known: "Iterable[str]") -> str:
     """``; did you mean X?`` when a known name is close, else nothing."""
     from difflib import get_close_matches  # only for a mistake: it is slow to import
 
-    close = get_close_matches(name, list(known), 1)
+    close = get_close_matches(name, list(known), 1, 0.7)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -167,7 +167,8 @@ ft_pattern_matches(struct ft_str pattern, struct ft_str module, struct ft_str qu
         return true;
     }
     if (module.len > 0
-        && (joined_matches(pattern, module, ':', qualname) || joined_matches(pattern, module, '.', qualname))) {
+        && (joined_matches(pattern, module, ':', qualname)
+            || joined_matches(pattern, module, '.', qualname))) {
         return true;
     }
     if (has_any(pattern, ".:")) {

@@ -27,7 +27,7 @@ bool ft_ptrmap_put(struct ft_ptrmap *m, uint64_t key, uint64_t value);
 /* Removes; true and *value (if not NULL) set when it was there. */
 bool ft_ptrmap_take(struct ft_ptrmap *m, uint64_t key, uint64_t *value);
 /* Calls visit for each pair; the map must not change meanwhile. */
-void ft_ptrmap_each(const struct ft_ptrmap *m, void (*visit)(void *ctx, uint64_t key, uint64_t value),
-                    void *ctx);
+void ft_ptrmap_each(const struct ft_ptrmap *m,
+                    void (*visit)(void *ctx, uint64_t key, uint64_t value), void *ctx);
 
 #endif

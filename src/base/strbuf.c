@@ -109,13 +109,19 @@ ft_strbuf_add_i64(struct ft_strbuf *b, int64_t value)
     ft_strbuf_add_u64(b, (uint64_t)value);
 }
 
-/* ---- times ------------------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 void
 ft_strbuf_add_duration(struct ft_strbuf *b, uint64_t ns)
 {
-    static const struct { const char *unit; uint64_t ns; } units[] = {
-        {" ns", 1}, {" us", 1000}, {" ms", 1000000}, {" s", 1000000000},
+    static const struct {
+        const char *unit;
+        uint64_t ns;
+    } units[] = {
+        {" ns", 1},
+        {" us", 1000},
+        {" ms", 1000000},
+        {" s", 1000000000},
     };
     int u = 0;
     /* 999_500 ns would round to "1000 us": the next unit begins where three digits end. */
@@ -163,7 +169,7 @@ ft_strbuf_add_seconds(struct ft_strbuf *b, uint64_t ns, int digits)
     }
 }
 
-/* ---- UTF-8 ----------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 ----------------------------------------------------------------------------------- */
 
 /* The code point at s[at], its length in *n; surrogates are let through as what they are; -1: not
  * UTF-8, *n = 1. */
@@ -198,9 +204,11 @@ decode(struct ft_str s, size_t at, size_t *n)
 static bool
 is_hostile(int32_t ch)
 {
-    static const struct { int32_t first, last; } ranges[] = {
-        {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e},
-        {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x2064}, {0x2066, 0x206f}, {0xd800, 0xdfff},
+    static const struct {
+        int32_t first, last;
+    } ranges[] = {
+        {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},       {0x61c, 0x61c},   {0x180e, 0x180e},
+        {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x2064},   {0x2066, 0x206f}, {0xd800, 0xdfff},
         {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
@@ -284,7 +292,7 @@ ft_strbuf_add_printable(struct ft_strbuf *b, struct ft_str s)
     }
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void
 add_json_unit(struct ft_strbuf *b, uint32_t unit)
@@ -329,7 +337,7 @@ ft_strbuf_add_json(struct ft_strbuf *b, struct ft_str s, bool ascii)
     ft_strbuf_add_char(b, '"');
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------------ */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 bool
 ft_str_equal(struct ft_str a, struct ft_str b)

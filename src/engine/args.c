@@ -48,8 +48,15 @@ ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,
             break;
         }
         /* As written: positional, *args, keyword-only, **kwargs. */
-        int at = i < positional ? i : star < 0 ? i : i == positional ? star : i == stars ? stars : i - 1;
-        add_argument(b, frame, PyTuple_GET_ITEM(names, at), at == star ? "*" : at == stars ? "**" : "",
+        int at = i < positional    ? i
+                 : star < 0        ? i
+                 : i == positional ? star
+                 : i == stars      ? stars
+                                   : i - 1;
+        add_argument(b, frame, PyTuple_GET_ITEM(names, at),
+                     at == star    ? "*"
+                     : at == stars ? "**"
+                                   : "",
                      &arg_style);
     }
     Py_DECREF(names);

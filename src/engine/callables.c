@@ -9,9 +9,9 @@
 struct description {
     uint64_t key;
     PyObject *type;                      /* borrowed: a type whose address is (part of) the key */
-    PyTypeObject *owner;                 /* borrowed: the type the name begins with, may be NULL */
-    const char *name;                    /* UTF-8, may be NULL: the owner's name alone */
-    PyObject *module;                    /* borrowed str, or NULL: the owner's */
+    PyTypeObject *owner; /* borrowed: the type the name begins with, may be NULL */
+    const char *name; /* UTF-8, may be NULL: the owner's name alone */
+    PyObject *module; /* borrowed str, or NULL: the owner's */
 };
 
 enum kind { KIND_METHOD = 1, KIND_SLOT, KIND_TYPE, KIND_INSTANCE };
@@ -22,7 +22,7 @@ key_of(const void *address, enum kind kind)
     return (uint64_t)(uintptr_t)address ^ ((uint64_t)kind << 60);
 }
 
-/* ---- types ------------------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------- */
 
 static PyObject *
 type_dict_get(PyTypeObject *type, const char *name)
@@ -59,9 +59,10 @@ defining_type(PyTypeObject *type, const PyMethodDef *method)
     for (Py_ssize_t i = 0; mro != NULL && i < PyTuple_GET_SIZE(mro); i++) {
         PyTypeObject *t = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
         PyObject *d = type_dict_get(t, method->ml_name);
-        bool found = d != NULL
-                     && (Py_IS_TYPE(d, &PyMethodDescr_Type) || Py_IS_TYPE(d, &PyClassMethodDescr_Type))
-                     && ((PyMethodDescrObject *)d)->d_method == method;
+        bool found =
+            d != NULL
+            && (Py_IS_TYPE(d, &PyMethodDescr_Type) || Py_IS_TYPE(d, &PyClassMethodDescr_Type))
+            && ((PyMethodDescrObject *)d)->d_method == method;
         Py_XDECREF(d);
         if (found) {
             return t;
@@ -70,7 +71,7 @@ defining_type(PyTypeObject *type, const PyMethodDef *method)
     return type;
 }
 
-/* ---- what it is ------------------------------------------------------------------------------------------ */
+/* ---- what it is ------------------------------------------------------------------------------ */
 
 static void
 describe_function(PyObject *callable, struct description *d, bool whole)
@@ -93,7 +94,8 @@ static bool
 describe_descriptor(PyObject *callable, struct description *d)
 {
     PyDescrObject *descr = (PyDescrObject *)callable;
-    if (Py_IS_TYPE(callable, &PyMethodDescr_Type) || Py_IS_TYPE(callable, &PyClassMethodDescr_Type)) {
+    if (Py_IS_TYPE(callable, &PyMethodDescr_Type)
+        || Py_IS_TYPE(callable, &PyClassMethodDescr_Type)) {
         d->key = key_of(((PyMethodDescrObject *)callable)->d_method, KIND_METHOD);
         d->name = ((PyMethodDescrObject *)callable)->d_method->ml_name;
     }
@@ -121,7 +123,7 @@ describe_wrapper(PyObject *callable, struct description *d)
     bool known = owner && name && PyType_Check(owner) && PyUnicode_Check(name);
     if (known) {
         d->key = key_of(name, KIND_SLOT) ^ ((uint64_t)(uintptr_t)owner << 8);
-        d->type = owner;                 /* both live on in the slot's descriptor */
+        d->type = owner; /* both live on in the slot's descriptor */
         d->owner = (PyTypeObject *)owner;
         d->name = PyUnicode_AsUTF8(name);
     }
@@ -179,7 +181,7 @@ describe(struct ft_engine *e, PyObject *callable, struct description *d, bool wh
     return describe_descriptor(callable, d) || describe_instance(callable, d);
 }
 
-/* ---- the record --------------------------------------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------------------------------ */
 
 static void
 callable_free(struct ft_func *func)

@@ -11,7 +11,7 @@
 
 #define FIRST_SWEEP 1024
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* A str as UTF-8; lone surrogates as three bytes each. `*keep` owns the bytes when they are not
  * the str's own. Anything else than a str gives "". */
@@ -135,7 +135,7 @@ first_column(PyCodeObject *code)
     return 0;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 int
 ft_codes_init(struct ft_codes *codes)
@@ -259,7 +259,7 @@ ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_code *c
     }
 }
 
-/* ---- the end of a code object ---------------------------------------------------------------------- */
+/* ---- the end of a code object ---------------------------------------------------------------- */
 
 /* co_extra's freefunc: may run at any time, after the engine's end too. */
 static void
@@ -318,7 +318,7 @@ ft_codes_sweep(struct ft_engine *e)
     }
 }
 
-/* ---- first sight ------------------------------------------------------------------------------------- */
+/* ---- first sight ----------------------------------------------------------------------------- */
 
 static uint64_t
 identity(const struct ft_func_names *names, PyCodeObject *code)
@@ -336,8 +336,8 @@ find(struct ft_codes *codes, uint64_t key, const struct ft_func_names *names)
 {
     for (struct ft_code *c = codes->buckets[key & codes->mask]; c != NULL; c = c->next) {
         if (c->key == key && c->func.line == names->line && ft_str_equal(c->func.name, names->name)
-            && ft_str_equal(c->func.file, names->file) && ft_str_equal(c->func.module, names->module)
-            && c->func.flags == names->flags) {
+            && ft_str_equal(c->func.file, names->file)
+            && ft_str_equal(c->func.module, names->module) && c->func.flags == names->flags) {
             return c;
         }
     }
@@ -441,7 +441,7 @@ ft_code_learn(struct ft_engine *e, PyCodeObject *code, PyFrameObject *frame)
     return c;
 }
 
-/* ---- verdicts ------------------------------------------------------------------------------------------ */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 void
 ft_code_sync(struct ft_engine *e, struct ft_code *c)
@@ -510,7 +510,7 @@ ft_codes_disown(struct ft_engine *e, PyCodeObject *code)
     }
 }
 
-/* ---- lines ---------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 int
 ft_code_line(struct ft_code *c, PyCodeObject *code, int lasti)

@@ -14,7 +14,7 @@
 /* 0, 1 and 2 are by convention the debugger's, the coverage tool's and the profiler's: last. */
 static const int id_order[TOOL_IDS] = {3, 4, 5, 2, 1, 0};
 
-/* ---- talking to sys.monitoring ------------------------------------------------------------------ */
+/* ---- talking to sys.monitoring --------------------------------------------------------------- */
 
 static int
 call_int(struct ft_engine *e, const char *method, int a)
@@ -53,7 +53,7 @@ ft_engine_restart_events(struct ft_engine *e)
     return r == NULL ? -1 : 0;
 }
 
-/* ---- the tool id ---------------------------------------------------------------------------------- */
+/* ---- the tool id ----------------------------------------------------------------------------- */
 
 static int
 refuse_names(struct ft_engine *e)
@@ -70,8 +70,8 @@ refuse_names(struct ft_engine *e)
         Py_SETREF(names, more);
     }
     if (names != NULL) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "no free sys.monitoring tool id: all %d are taken (%U)", TOOL_IDS, names);
+        PyErr_Format(PyExc_RuntimeError, "no free sys.monitoring tool id: all %d are taken (%U)",
+                     TOOL_IDS, names);
         Py_DECREF(names);
     }
     return -1;
@@ -204,7 +204,7 @@ ft_engine_stop(struct ft_engine *e)
     return failed;
 }
 
-/* ---- birth and end ---------------------------------------------------------------------------------- */
+/* ---- birth and end --------------------------------------------------------------------------- */
 
 static int
 read_numbers(struct ft_engine *e)

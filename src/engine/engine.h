@@ -14,7 +14,7 @@
 
 #define FT_MAX_TAPS 32
 
-/* ---- the table of events (events.c) ------------------------------------------------------- */
+/* ---- the table of events (events.c) ---------------------------------------------------------- */
 
 enum ft_event {
     FT_EV_START,
@@ -37,7 +37,7 @@ struct ft_event_row {
 };
 extern const struct ft_event_row ft_event_table[FT_EV_COUNT];
 
-/* ---- functions (codes.c) ------------------------------------------------------------------ */
+/* ---- functions (codes.c) --------------------------------------------------------------------- */
 
 /* What the engine knows of a function: one record for all code objects that are equal in name, file,
  * line and positions. Hangs on each code object by co_extra. */
@@ -49,32 +49,35 @@ struct ft_code {
     uint32_t generation;                 /* of the taps for which the two masks below hold */
     uint32_t want;                       /* taps that follow this function: 0 is NEVER for all */
     uint32_t want_c;                     /* taps that follow C calls made by it */
-    uint32_t plain;                      /* epoch of the lone tap, if it shows this whatever the caller */
-    bool silenced;                       /* a DISABLE was returned because `want` was 0 */
-    bool silenced_c;                     /* the same for CALL */
-    bool called;                         /* seen by START while a program was traced */
-    bool spawns;                         /* a library function that starts a child process */
-    bool marked;                         /* used by the sweep of zombies */
-    uint8_t origin;                      /* enum ft_origin */
-    uint32_t order;                      /* of first call */
-    uint32_t codes_alive;                /* code objects that hang on it */
-    struct { uint32_t epoch, verdict; } taps[FT_MAX_TAPS];
-    int32_t *lines;                      /* owned: line + 1 by instruction; NULL until asked for */
+    uint32_t plain; /* epoch of the lone tap, if it shows this whatever the caller */
+    bool silenced; /* a DISABLE was returned because `want` was 0 */
+    bool silenced_c; /* the same for CALL */
+    bool called; /* seen by START while a program was traced */
+    bool from_user; /* that first call came directly from user code */
+    bool spawns; /* a library function that starts a child process */
+    bool marked; /* used by the sweep of zombies */
+    uint8_t origin; /* enum ft_origin */
+    uint32_t order; /* of first call */
+    uint32_t codes_alive; /* code objects that hang on it */
+    struct {
+        uint32_t epoch, verdict;
+    } taps[FT_MAX_TAPS];
+    int32_t *lines; /* owned: line + 1 by instruction; NULL until asked for */
     uint32_t nlines;
 };
 
 struct ft_codes {
-    struct ft_code **buckets;            /* owned */
+    struct ft_code **buckets; /* owned */
     size_t mask, used;
-    struct ft_code *zombies;             /* no code object left, perhaps still on some stack */
+    struct ft_code *zombies; /* no code object left, perhaps still on some stack */
     size_t nzombies, sweep_at;
-    Py_ssize_t index;                    /* of co_extra, -1: not yet asked for */
-    uint32_t *free_ids;                  /* owned stack of ids to reuse */
+    Py_ssize_t index; /* of co_extra, -1: not yet asked for */
+    uint32_t *free_ids; /* owned stack of ids to reuse */
     uint32_t nfree, capfree, next_id;
     uint32_t next_order;
-    struct ft_ptrmap own;                /* code objects not yet seen that are user code */
-    struct ft_engine *engine;            /* borrowed; NULL after its end */
-    size_t owners;                       /* the engine, and each record */
+    struct ft_ptrmap own; /* code objects not yet seen that are user code */
+    struct ft_engine *engine; /* borrowed; NULL after its end */
+    size_t owners; /* the engine, and each record */
 };
 
 int ft_codes_init(struct ft_codes *codes);
@@ -88,61 +91,63 @@ void ft_codes_own(struct ft_engine *e, PyCodeObject *code);
 void ft_codes_disown(struct ft_engine *e, PyCodeObject *code);
 void ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_code *c), void *ctx);
 
-/* ---- C callables (callables.c) ------------------------------------------------------------ */
+/* ---- C callables (callables.c) --------------------------------------------------------------- */
 
 struct ft_callable {
-    struct ft_func func;                 /* first */
-    struct ft_codes *codes;              /* owned share: gives the id */
-    uint64_t key;                        /* identity: what the callable is, never the object */
-    PyObject *type;                      /* owned weak reference to a heap type, else NULL */
-    bool ours;                           /* of pyftrace._engine: never told of */
+    struct ft_func func; /* first */
+    struct ft_codes *codes; /* owned share: gives the id */
+    uint64_t key; /* identity: what the callable is, never the object */
+    PyObject *type; /* owned weak reference to a heap type, else NULL */
+    bool ours; /* of pyftrace._engine: never told of */
     uint32_t generation;
-    struct { uint32_t epoch, verdict; } taps[FT_MAX_TAPS];
+    struct {
+        uint32_t epoch, verdict;
+    } taps[FT_MAX_TAPS];
 };
 
 /* NULL without an exception: not a C callable (a Python function), or no memory. */
 struct ft_callable *ft_callable_get(struct ft_engine *e, PyObject *callable);
 void ft_callables_fini(struct ft_engine *e);
 
-/* ---- threads and their stacks (threads.c, stack.c) ----------------------------------------- */
+/* ---- threads and their stacks (threads.c, stack.c) ------------------------------------------- */
 
 /* One open activation. */
 struct ft_frame {
-    void *frame;                         /* the interpreter's frame: opaque, names the activation */
-    const struct ft_func *func;          /* struct ft_code, or struct ft_callable when `c` */
-    uint64_t activation;                 /* serial, generators and coroutines only */
-    uint32_t shown;                      /* taps that were told of it */
-    uint32_t inside;                     /* taps whose -f it matched */
-    uint32_t excluded;                   /* taps whose -e it matched */
-    uint32_t plain;                      /* epoch of the lone tap that was told by the short way; 0 */
-    bool c;                              /* a C call: `frame` is its caller's */
-    bool task_set;                       /* it began a step of a task: the task ends with it */
+    void *frame; /* the interpreter's frame: opaque, names the activation */
+    const struct ft_func *func; /* struct ft_code, or struct ft_callable when `c` */
+    uint64_t activation; /* serial, generators and coroutines only */
+    uint32_t shown; /* taps that were told of it */
+    uint32_t inside; /* taps whose -f it matched */
+    uint32_t excluded; /* taps whose -e it matched */
+    uint32_t plain; /* epoch of the lone tap that was told by the short way; 0 */
+    bool c; /* a C call: `frame` is its caller's */
+    bool task_set; /* it began a step of a task: the task ends with it */
 };
 
 /* One tap on one thread. */
 struct ft_view {
-    void *lane;                          /* the sink's */
-    uint32_t epoch;                      /* of the tap this belongs to; else stale */
-    uint32_t depth;                      /* shown frames open */
-    uint32_t inside, excluded;           /* open frames matched by -f, -e */
-    uint32_t entered;                    /* Tap.enter() without its leave() */
+    void *lane; /* the sink's */
+    uint32_t epoch; /* of the tap this belongs to; else stale */
+    uint32_t depth; /* shown frames open */
+    uint32_t inside, excluded; /* open frames matched by -f, -e */
+    uint32_t entered; /* Tap.enter() without its leave() */
 };
 
 struct ft_thread {
-    struct ft_engine *engine;            /* borrowed; NULL after the engine ended */
+    struct ft_engine *engine; /* borrowed; NULL after the engine ended */
     uint64_t tstate_id;
-    struct ft_frame *stack;              /* owned */
-    uint32_t top, cap;                   /* frames open, frames allocated */
-    uint32_t local;                      /* taps entered on this thread alone */
-    uint32_t epoch;                      /* of the engine's events: a stack of an earlier one is stale */
-    const struct ft_task *task;          /* running now, NULL: none; owned by the engine's list */
-    uint64_t lost;                       /* frames that found no memory */
+    struct ft_frame *stack; /* owned */
+    uint32_t top, cap; /* frames open, frames allocated */
+    uint32_t local; /* taps entered on this thread alone */
+    uint32_t epoch; /* of the engine's events: a stack of an earlier one is stale */
+    const struct ft_task *task; /* running now, NULL: none; owned by the engine's list */
+    uint64_t lost; /* frames that found no memory */
     uint64_t serial;
     uint64_t native_id;
-    _Atomic int owners;                  /* engine and thread: the last one frees */
-    _Atomic bool ended;                  /* set by the thread's destructor */
-    struct ft_thread *next;              /* in the engine's list */
-    struct ft_strbuf args, value;        /* texts of the event in hand */
+    _Atomic int owners; /* engine and thread: the last one frees */
+    _Atomic bool ended; /* set by the thread's destructor */
+    struct ft_thread *next; /* in the engine's list */
+    struct ft_strbuf args, value; /* texts of the event in hand */
     struct ft_view views[FT_MAX_TAPS];
 };
 
@@ -164,22 +169,22 @@ ft_thread_get(struct ft_engine *e, PyThreadState *tstate)
     return ft_thread_find(e, tstate);
 }
 
-/* ---- taps (taps.c) ------------------------------------------------------------------------ */
+/* ---- taps (taps.c) --------------------------------------------------------------------------- */
 
 struct ft_tap {
-    struct ft_sink *sink;                /* borrowed from the layer above, outlives the tap's attachment */
-    struct ft_filter *filter;            /* borrowed likewise */
-    struct ft_value_style *values;       /* borrowed likewise */
-    int slot;                            /* -1: not attached */
-    uint32_t epoch;                      /* unique; with the slot it tells stale views and verdicts */
-    bool all;                            /* watches every thread */
-    uint32_t entered;                    /* threads' open enter()s */
-    bool one_process;                    /* a forked child leaves it (report) */
-    bool may_raise;                      /* its output runs Python: it may leave a signal handler's
+    struct ft_sink *sink; /* borrowed from the layer above, outlives the tap's attachment */
+    struct ft_filter *filter; /* borrowed likewise */
+    struct ft_value_style *values; /* borrowed likewise */
+    int slot; /* -1: not attached */
+    uint32_t epoch; /* unique; with the slot it tells stale views and verdicts */
+    bool all; /* watches every thread */
+    uint32_t entered; /* threads' open enter()s */
+    bool one_process; /* a forked child leaves it (report) */
+    bool may_raise; /* its output runs Python: it may leave a signal handler's
                                             exception and let other threads in */
-    PyObject *owner;                     /* borrowed: the object that owns sink, filter and this */
-    uint64_t last_used;                  /* order of use: the idlest place is given away */
-    void (*forked)(struct ft_tap *tap);  /* in a forked child, before its first event; may be NULL */
+    PyObject *owner; /* borrowed: the object that owns sink, filter and this */
+    uint64_t last_used; /* order of use: the idlest place is given away */
+    void (*forked)(struct ft_tap *tap); /* in a forked child, before its first event; may be NULL */
 };
 
 /* 0, or -1 with an exception. */
@@ -189,52 +194,52 @@ int ft_tap_watch_all(struct ft_engine *e, struct ft_tap *tap);
 int ft_tap_enter(struct ft_engine *e, struct ft_tap *tap);
 void ft_tap_leave(struct ft_engine *e, struct ft_tap *tap);
 
-/* ---- the engine itself (engine.c) ----------------------------------------------------------- */
+/* ---- the engine itself (engine.c) ------------------------------------------------------------ */
 
 /* A whole program's start (design: "when tracing begins"). */
 enum ft_phase {
-    FT_RUNNING,          /* everything in scope is kept */
-    FT_BEFORE_MAIN,      /* start-up is over: user code only */
-    FT_IN_SITE,          /* waiting for the first frame without a Python caller */
+    FT_RUNNING, /* everything in scope is kept */
+    FT_BEFORE_MAIN, /* start-up is over: user code only */
+    FT_IN_SITE, /* waiting for the first frame without a Python caller */
 };
 
 struct ft_engine {
     PyInterpreterState *interp;
-    PyObject *module;                    /* borrowed: it owns this */
-    PyObject *callback_type;             /* owned */
-    PyObject *wrapper_type;              /* owned: the type of a bound slot, which has no public name */
-    PyObject *monitoring;                /* owned: sys.monitoring */
-    PyObject *disable;                   /* owned: sys.monitoring.DISABLE */
-    PyObject *callbacks[FT_EV_COUNT];    /* owned; live as long as the interpreter */
-    int numbers[FT_EV_COUNT];            /* bits of sys.monitoring.events */
-    int tool_id;                         /* -1: none */
-    int events;                          /* bits switched on */
-    uint32_t needs;                      /* union of the taps' sinks' */
-    uint32_t generation;                 /* of the set of taps: masks of functions hold for one */
-    uint32_t last_epoch;                 /* of taps, never reused */
-    uint32_t stack_epoch;                /* grows when events go from none to some */
+    PyObject *module; /* borrowed: it owns this */
+    PyObject *callback_type; /* owned */
+    PyObject *wrapper_type; /* owned: the type of a bound slot, which has no public name */
+    PyObject *monitoring; /* owned: sys.monitoring */
+    PyObject *disable; /* owned: sys.monitoring.DISABLE */
+    PyObject *callbacks[FT_EV_COUNT]; /* owned; live as long as the interpreter */
+    int numbers[FT_EV_COUNT]; /* bits of sys.monitoring.events */
+    int tool_id; /* -1: none */
+    int events; /* bits switched on */
+    uint32_t needs; /* union of the taps' sinks' */
+    uint32_t generation; /* of the set of taps: masks of functions hold for one */
+    uint32_t last_epoch; /* of taps, never reused */
+    uint32_t stack_epoch; /* grows when events go from none to some */
     struct ft_tap *taps[FT_MAX_TAPS];
-    struct ft_tap *lone;                 /* the only one attached, if the short way will do for it */
-    uint32_t lone_epoch;                 /* its epoch, 0: there is none */
-    uint32_t attached;                   /* slots in use */
-    uint32_t all;                        /* slots that watch all threads */
+    struct ft_tap *lone; /* the only one attached, if the short way will do for it */
+    uint32_t lone_epoch; /* its epoch, 0: there is none */
+    uint32_t attached; /* slots in use */
+    uint32_t all; /* slots that watch all threads */
     enum ft_phase phase;
-    uint64_t boot_tstate;                /* thread state that armed */
-    PyObject *main_dict;                 /* borrowed: __main__.__dict__, while booting */
-    PyObject *main_code;                 /* owned: the program's top-level code */
-    struct ft_tap *boot_tap;             /* borrowed: the armed one */
-    struct ft_codes *codes;              /* owned together with its records: freed by the last one */
-    struct ft_ptrmap callables;          /* key -> struct ft_callable *, owned */
-    struct ft_ptrmap activations;        /* frame -> serial */
+    uint64_t boot_tstate; /* thread state that armed */
+    PyObject *main_dict; /* borrowed: __main__.__dict__, while booting */
+    PyObject *main_code; /* owned: the program's top-level code */
+    struct ft_tap *boot_tap; /* borrowed: the armed one */
+    struct ft_codes *codes; /* owned together with its records: freed by the last one */
+    struct ft_ptrmap callables; /* key -> struct ft_callable *, owned */
+    struct ft_ptrmap activations; /* frame -> serial */
     uint64_t last_activation;
-    struct ft_thread *threads;           /* every thread seen and not reaped */
+    struct ft_thread *threads; /* every thread seen and not reaped */
     uint64_t last_thread;
-    struct ft_tasks *tasks;              /* owned */
+    struct ft_tasks *tasks; /* owned */
     uint64_t clock_of_use;
-    uint64_t children;                   /* processes started since arm */
-    uint32_t fork_seen;                  /* ft_process.forks when last looked */
-    struct ft_str cwd;                   /* owned: where relative file names begin */
-    struct ft_paths paths;               /* owned strings: stdlib, pyftrace itself */
+    uint64_t children; /* processes started since arm */
+    uint32_t fork_seen; /* ft_process.forks when last looked */
+    struct ft_str cwd; /* owned: where relative file names begin */
+    struct ft_paths paths; /* owned strings: stdlib, pyftrace itself */
 };
 
 int ft_engine_init(struct ft_engine *e, PyObject *module);
@@ -250,7 +255,7 @@ void ft_engine_clear(struct ft_engine *e);
 /* ---- callers and lines (caller.c), tasks (tasks.c), values (value.c, value_std.c, args.c) ---- */
 
 struct ft_caller {
-    struct ft_code *code;                /* NULL: no Python caller */
+    struct ft_code *code; /* NULL: no Python caller */
     uint32_t line;
 };
 void ft_caller_of_frame(struct ft_engine *e, struct ft_caller *caller);
@@ -265,20 +270,21 @@ void ft_tasks_free(struct ft_engine *e);
 enum ft_values { FT_VALUES_NONE, FT_VALUES_SAFE, FT_VALUES_STR };
 struct ft_value_style {
     enum ft_values mode;
-    uint32_t length;                     /* characters of one value */
+    uint32_t length; /* characters of one value */
 };
 /* Adds the value as one printable line. With FT_VALUES_STR a KeyboardInterrupt may be left set. */
 void ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *style);
 void ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style *style);
-void ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame, const struct ft_value_style *style);
+void ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,
+                 const struct ft_value_style *style);
 
-/* ---- a whole program's start (boot.c) --------------------------------------------------------- */
+/* ---- a whole program's start (boot.c) -------------------------------------------------------- */
 
 int ft_boot_arm(struct ft_engine *e, struct ft_tap *tap);
 /* Called for each entering event until FT_RUNNING. True: keep the event. */
 bool ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code);
 
-/* ---- fork (threads.c) and its notice (process.c) ------------------------------------------------ */
+/* ---- fork (threads.c) and its notice (process.c) --------------------------------------------- */
 
 void ft_engine_forked(struct ft_engine *e);
 

@@ -7,8 +7,7 @@
 #include "engine/stack.h"
 
 struct callback {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     struct ft_engine *engine;            /* borrowed from `module` */
     PyObject *module;                    /* owned: keeps the engine */
 };
@@ -33,7 +32,7 @@ code_known(struct ft_engine *e, PyCodeObject *code)
         c = ft_code_learn(e, code, NULL);
     }
     if (c != NULL && FT_UNLIKELY(c->generation != e->generation)) {
-        if (c->codes != e->codes) {      /* of an engine that ended: the module was imported anew */
+        if (c->codes != e->codes) { /* of an engine that ended: the module was imported anew */
             c = ft_code_learn(e, code, NULL);
         }
         if (c != NULL) {
@@ -43,21 +42,33 @@ code_known(struct ft_engine *e, PyCodeObject *code)
     return c;
 }
 
+/* For the line that says what was left out: in which order, and whether the user's own code called. */
+static void
+note_called(struct ft_engine *e, struct ft_code *c)
+{
+    struct ft_caller caller;
+    c->called = true;
+    c->order = ++e->codes->next_order;
+    ft_caller_of_frame(e, &caller);
+    for (int slot = 0; caller.code != NULL && slot < FT_MAX_TAPS; slot++) {
+        c->from_user |= e->taps[slot] && (caller.code->taps[slot].verdict & FT_V_USER);
+    }
+}
+
 static PyObject *
 silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
 {
     if (way == FT_START && e->attached) {
         if (!c->called) {
-            c->called = true;
-            c->order = ++e->codes->next_order;
+            note_called(e, c);
         }
         if (FT_UNLIKELY(c->spawns)) {
             e->children++;
-            Py_RETURN_NONE;              /* each of them is counted */
+            Py_RETURN_NONE; /* each of them is counted */
         }
     }
     if (way == FT_THROW || e->attached == 0) {
-        Py_RETURN_NONE;                  /* PY_THROW cannot be disabled before 3.15 */
+        Py_RETURN_NONE; /* PY_THROW cannot be disabled before 3.15 */
     }
     c->silenced = true;
     return Py_NewRef(e->disable);
@@ -107,7 +118,7 @@ leave_plain(struct ft_engine *e, struct ft_thread *t, enum ft_way way)
     tap->sink->ops->leave(tap->sink, view->lane, &call);
 }
 
-/* ---- entering and leaving --------------------------------------------------------------------------- */
+/* ---- entering and leaving -------------------------------------------------------------------- */
 
 /* After a line was written to a Python stream, a signal handler's exception goes on its way. */
 static inline PyObject *
@@ -138,7 +149,8 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     if (FT_UNLIKELY(t == NULL)) {
         Py_RETURN_NONE;
     }
-    if (FT_LIKELY(c->plain && c->plain == e->lone_epoch) && enter_plain(e, t, FT_FRAME_ID(tstate), c)) {
+    if (FT_LIKELY(c->plain && c->plain == e->lone_epoch)
+        && enter_plain(e, t, FT_FRAME_ID(tstate), c)) {
         Py_RETURN_NONE;
     }
     uint32_t mask = c->want & (e->all | t->local);
@@ -168,7 +180,7 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
     if (FT_UNLIKELY(t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)) {
         struct ft_code *c = code_get(e, code);
         if (c == NULL || c->generation != e->generation) {
-            Py_RETURN_NONE;              /* began before we looked */
+            Py_RETURN_NONE; /* began before we looked */
         }
         if (c->want == 0) {
             return way == FT_UNWIND ? Py_NewRef(Py_None) : silence(e, c, way);
@@ -289,7 +301,7 @@ const struct ft_event_row ft_event_table[FT_EV_COUNT] = {
     [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, true, true},
 };
 
-/* ---- the callback type ------------------------------------------------------------------------- */
+/* ---- the callback type ----------------------------------------------------------------------- */
 
 static int
 callback_traverse(PyObject *self, visitproc visit, void *arg)
@@ -322,12 +334,9 @@ static PyMemberDef callback_members[] = {
 };
 
 static PyType_Slot callback_slots[] = {
-    {Py_tp_dealloc, callback_dealloc},
-    {Py_tp_traverse, callback_traverse},
-    {Py_tp_clear, callback_clear},
-    {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_members, callback_members},
-    {0, NULL},
+    {Py_tp_dealloc, callback_dealloc}, {Py_tp_traverse, callback_traverse},
+    {Py_tp_clear, callback_clear},     {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, callback_members}, {0, NULL},
 };
 
 PyType_Spec ft_callback_spec = {

@@ -49,7 +49,8 @@ enum ft_origin
 ft_origin_of_file(const struct ft_paths *paths, struct ft_str file)
 {
     if (file.len > 0 && file.s[0] == '<') {
-        if (starts_with(file, FT_STR("<frozen importlib")) || starts_with(file, FT_STR("<frozen zipimport"))) {
+        if (starts_with(file, FT_STR("<frozen importlib"))
+            || starts_with(file, FT_STR("<frozen zipimport"))) {
             return FT_ORIGIN_IMPORT;
         }
         if (starts_with(file, FT_STR("<frozen "))) {
@@ -138,8 +139,12 @@ ft_filter_judge(struct ft_filter *f, const struct ft_func *func, enum ft_origin 
     }
     bool included = any_package(&f->include, func);
     bool user = f->only.n > 0 ? any_package(&f->only, func)
-                : included || origin == FT_ORIGIN_USER || origin == FT_ORIGIN_TARGET;
-    uint32_t v = match_patterns(f, func) | scope_of(f, func, origin, user);
+                              : included || origin == FT_ORIGIN_USER || origin == FT_ORIGIN_TARGET;
+    uint32_t v = match_patterns(f, func);
+    if ((func->flags & FT_FUNC_MODULE) && f->libs == FT_REACH_NONE) {
+        v &= ~(uint32_t)FT_V_INSIDE;     /* a module's top level is shown only with -v */
+    }
+    v |= scope_of(f, func, origin, user);
     if (user) {
         v |= FT_V_USER;
     }
@@ -150,7 +155,8 @@ ft_filter_judge(struct ft_filter *f, const struct ft_func *func, enum ft_origin 
         v |= FT_V_CCALLS;
     }
     /* Under -v every function is followed, because what it calls is judged by it. */
-    if (!(v & (FT_V_SHOW | FT_V_DIRECT | FT_V_INSIDE | FT_V_EXCLUDED)) && f->libs == FT_REACH_NONE) {
+    if (!(v & (FT_V_SHOW | FT_V_DIRECT | FT_V_INSIDE | FT_V_EXCLUDED))
+        && f->libs == FT_REACH_NONE) {
         v |= FT_V_NEVER;
     }
     if ((v & FT_V_SHOW) && !has_dynamics(f)) {

@@ -40,20 +40,20 @@ enum ft_verdict {
     FT_V_HIDE = 1 << 5,      /* matched by -H */
     FT_V_CCALLS = 1 << 6,    /* C calls made by it are wanted */
     FT_V_NEVER = 1 << 7,
-    FT_V_IMPORT = 1 << 8,    /* import machinery: skipped when a module looks for who imported it */
-    FT_V_PLAIN = 1 << 9,     /* FT_V_SHOW, and nothing about it depends on the caller */
+    FT_V_IMPORT = 1 << 8, /* import machinery: skipped when a module looks for who imported it */
+    FT_V_PLAIN = 1 << 9, /* FT_V_SHOW, and nothing about it depends on the caller */
 };
 
 struct ft_patterns {
-    struct ft_str *items;    /* owned, with their bytes */
-    bool *matched;           /* owned: some function matched it */
+    struct ft_str *items; /* owned, with their bytes */
+    bool *matched; /* owned: some function matched it */
     size_t n;
 };
 
 struct ft_filter {
     enum ft_reach libs, builtins;
     struct ft_patterns include, only, function, exclude, hide;
-    uint32_t depth;          /* 0: no limit */
+    uint32_t depth; /* 0: no limit */
 };
 
 void ft_filter_fini(struct ft_filter *f);

@@ -118,7 +118,8 @@ ft_process_watch(const struct ft_process_hooks *hooks)
     process.hooks = *hooks;
     atomic_store(&process.watching, true);
     for (size_t i = 0; i < NSIGNALS; i++) {
-        struct sigaction now, mine = {.sa_handler = on_death, .sa_flags = SA_NODEFER | SA_RESETHAND};
+        struct sigaction now,
+            mine = {.sa_handler = on_death, .sa_flags = SA_NODEFER | SA_RESETHAND};
         sigemptyset(&mine.sa_mask);
         if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
             sigaction(signals[i], &mine, NULL);

@@ -99,7 +99,7 @@ decide(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, int slot, u
            && called_from_user(e, t, slot, (f->func->flags & FT_FUNC_MODULE) != 0);
 }
 
-/* ---- what the sinks hear ---------------------------------------------------------------------- */
+/* ---- what the sinks hear --------------------------------------------------------------------- */
 
 #define TEXT_NEEDS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
 
@@ -214,9 +214,9 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
         if (FT_UNLIKELY(tap == NULL || (view->epoch != tap->epoch && !ft_view_begin(e, t, slot)))) {
             continue;
         }
-        f = &t->stack[place];            /* deciding may not move it, but a line may be written meanwhile */
-        uint32_t v = f->c ? ((const struct ft_callable *)f->func)->taps[slot].verdict
-                          : verdict_of(f, slot);
+        f = &t->stack[place]; /* deciding may not move it, but a line may be written meanwhile */
+        uint32_t v =
+            f->c ? ((const struct ft_callable *)f->func)->taps[slot].verdict : verdict_of(f, slot);
         if (!(v & FT_V_PLAIN) && !decide(e, t, f, slot, v)) {
             continue;
         }
@@ -260,7 +260,7 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
         struct ft_tap *tap = e->taps[slot];
         struct ft_view *view = &t->views[slot];
         if (FT_UNLIKELY(tap == NULL || view->epoch != tap->epoch)) {
-            continue;                    /* another tap has the place now */
+            continue; /* another tap has the place now */
         }
         view->inside -= (f.inside & bit) != 0;
         view->excluded -= (f.excluded & bit) != 0;
@@ -279,7 +279,7 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
     }
 }
 
-/* ---- Python frames ------------------------------------------------------------------------------ */
+/* ---- Python frames --------------------------------------------------------------------------- */
 
 static uint64_t
 activation_of(struct ft_engine *e, void *frame, enum ft_way way)
@@ -352,7 +352,7 @@ ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame)
     return false;
 }
 
-/* ---- C calls ------------------------------------------------------------------------------------- */
+/* ---- C calls --------------------------------------------------------------------------------- */
 
 void
 ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,

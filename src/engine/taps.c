@@ -114,7 +114,7 @@ ft_tap_detach(struct ft_engine *e, struct ft_tap *tap)
     tap->all = false;
     tap->entered = 0;
     if (ft_engine_update(e) < 0) {
-        PyErr_Clear();   /* refused: with no tap the callbacks do nothing, see stop() */
+        PyErr_Clear(); /* refused: with no tap the callbacks do nothing, see stop() */
     }
     if (e->attached == 0) {
         ft_codes_sweep(e);
@@ -158,7 +158,7 @@ ft_tap_leave(struct ft_engine *e, struct ft_tap *tap)
     struct ft_thread *t = tap->slot < 0 ? NULL : ft_thread_get(e, FT_TSTATE());
     struct ft_view *view = t ? &t->views[tap->slot] : NULL;
     if (view == NULL || view->epoch != tap->epoch || view->entered == 0) {
-        return;                          /* stop() came between */
+        return; /* stop() came between */
     }
     if (--view->entered == 0) {
         t->local &= ~(1u << tap->slot);

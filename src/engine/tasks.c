@@ -13,9 +13,9 @@ struct task {
 
 struct ft_tasks {
     PyObject *current_task;              /* owned: _asyncio.current_task */
-    PyObject *get_name;                  /* owned: _asyncio.Task.get_name, C whatever the subclass */
-    PyTypeObject *task_type;             /* owned */
-    struct ft_ptrmap by_address;         /* task object -> struct task * */
+    PyObject *get_name; /* owned: _asyncio.Task.get_name, C whatever the subclass */
+    PyTypeObject *task_type; /* owned */
+    struct ft_ptrmap by_address; /* task object -> struct task * */
     uint64_t last;
 };
 
@@ -23,7 +23,8 @@ static PyObject *
 asyncio_module(void)
 {
     PyObject *modules = PySys_GetObject("modules");
-    PyObject *m = modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, "_asyncio") : NULL;
+    PyObject *m =
+        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, "_asyncio") : NULL;
     return m && PyModule_Check(m) ? m : NULL;
 }
 
@@ -37,8 +38,8 @@ tasks_new(PyObject *module)
     ft_ptrmap_init(&tasks->by_address);
     tasks->current_task = PyObject_GetAttrString(module, "current_task");
     tasks->task_type = (PyTypeObject *)PyObject_GetAttrString(module, "Task");
-    tasks->get_name = tasks->task_type
-                      ? PyObject_GetAttrString((PyObject *)tasks->task_type, "get_name") : NULL;
+    tasks->get_name =
+        tasks->task_type ? PyObject_GetAttrString((PyObject *)tasks->task_type, "get_name") : NULL;
     PyErr_Clear();
     return tasks;
 }
@@ -147,7 +148,7 @@ ft_task_current(struct ft_engine *e)
     PyObject *object = PyObject_CallNoArgs(e->tasks->current_task);
     const struct ft_task *task = NULL;
     if (object == NULL) {
-        PyErr_Clear();                   /* no running loop */
+        PyErr_Clear(); /* no running loop */
     }
     else if (object != Py_None) {
         task = task_of(e->tasks, object);

@@ -14,7 +14,7 @@
 /* Reached from each event and by pthread's destructors, which get no other argument. */
 _Thread_local struct ft_thread *ft_thread_current __attribute__((tls_model("initial-exec")));
 
-/* ---- ownership ------------------------------------------------------------------------------------- */
+/* ---- ownership ------------------------------------------------------------------------------- */
 
 static void
 disown(struct ft_thread *t)
@@ -67,7 +67,7 @@ ft_threads_reap(struct ft_engine *e, bool all)
     }
 }
 
-/* ---- first sight --------------------------------------------------------------------------------------- */
+/* ---- first sight ----------------------------------------------------------------------------- */
 
 static struct ft_thread *
 known_thread(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
@@ -81,7 +81,7 @@ known_thread(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
             same = t;
         }
     }
-    if (same != NULL) {                  /* a C library's thread gets a new state for each callback */
+    if (same != NULL) { /* a C library's thread gets a new state for each callback */
         same->tstate_id = tstate_id;
         ft_stack_cut(e, same, 0);
     }
@@ -126,13 +126,14 @@ ft_thread_find(struct ft_engine *e, PyThreadState *tstate)
     return t;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static PyObject *
 loaded_attr(const char *module, const char *name)
 {
     PyObject *modules = PySys_GetObject("modules");
-    PyObject *m = modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
+    PyObject *m =
+        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
     PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
     return dict ? PyDict_GetItemString(dict, name) : NULL;
 }
@@ -178,7 +179,8 @@ python_name(void)
     PyObject *active = loaded_attr("threading", "_active");
     PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
     PyObject *thread = active && ident && PyDict_CheckExact(active)
-                       ? Py_XNewRef(PyDict_GetItem(active, ident)) : NULL;
+                           ? Py_XNewRef(PyDict_GetItem(active, ident))
+                           : NULL;
     Py_XDECREF(ident);
     if (thread == NULL) {
         thread = bootstrapping_thread();
@@ -207,7 +209,7 @@ add_name(struct ft_strbuf *b, const struct ft_thread *t)
     PyErr_SetRaisedException(exc);
 }
 
-/* ---- a tap's view of a thread --------------------------------------------------------------------------------- */
+/* ---- a tap's view of a thread ---------------------------------------------------------------- */
 
 bool
 ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
@@ -217,8 +219,7 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_strbuf name;
     ft_strbuf_init(&name);
     add_name(&name, t);
-    struct ft_thread_info info = {t->serial, t->native_id,
-                                  {name.data ? name.data : "", name.len}};
+    struct ft_thread_info info = {t->serial, t->native_id, {name.data ? name.data : "", name.len}};
     void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
     ft_strbuf_fini(&name);
     if (lane == NULL) {
@@ -228,7 +229,7 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     memset(view, 0, sizeof(*view));
     view->lane = lane;
     view->epoch = tap->epoch;
-    uint32_t keep = ~(1u << slot);       /* what an earlier tap in this place was shown */
+    uint32_t keep = ~(1u << slot); /* what an earlier tap in this place was shown */
     for (uint32_t i = 0; i < t->top; i++) {
         t->stack[i].shown &= keep;
         t->stack[i].inside &= keep;
@@ -259,7 +260,7 @@ ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
     view->depth = view->inside = view->excluded = 0;
 }
 
-/* ---- fork ------------------------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 /* In the child, before its first event: other threads are gone, their locks and lanes with them. */
 void
@@ -274,7 +275,7 @@ ft_engine_forked(struct ft_engine *e)
             at = &t->next;
             continue;
         }
-        *at = t->next;                   /* not freed: the thread did not end here */
+        *at = t->next; /* not freed: the thread did not end here */
         t->engine = NULL;
     }
     for (int slot = 0; slot < FT_MAX_TAPS; slot++) {

@@ -9,7 +9,7 @@
 #define MAX_INT_DIGITS 40                /* of 30 bits: 361 decimal digits */
 #define MAX_EXCEPTION_ARG 4096
 
-/* ---- text -------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void
 add_escape(struct ft_strbuf *b, Py_UCS4 ch)
@@ -72,7 +72,8 @@ ft_value_quoted(struct ft_valuer *v, PyObject *str)
     const void *data = PyUnicode_DATA(str);
     char quote = '\'';
     Py_ssize_t look = n < (Py_ssize_t)v->style->length ? n : (Py_ssize_t)v->style->length;
-    if (PyUnicode_FindChar(str, '\'', 0, look, 1) >= 0 && PyUnicode_FindChar(str, '"', 0, look, 1) < 0) {
+    if (PyUnicode_FindChar(str, '\'', 0, look, 1) >= 0
+        && PyUnicode_FindChar(str, '"', 0, look, 1) < 0) {
         quote = '"';
     }
     ft_strbuf_add_char(v->b, quote);
@@ -135,7 +136,7 @@ add_int(struct ft_valuer *v, PyObject *value)
     }
 }
 
-/* ---- types and functions ------------------------------------------------------------------------------- */
+/* ---- types and functions --------------------------------------------------------------------- */
 
 void
 ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
@@ -152,7 +153,8 @@ ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
         Py_XDECREF(keep);
     }
     else if (with_module && dot != NULL) {
-        ft_strbuf_add_printable(v->b, (struct ft_str){type->tp_name, (size_t)(dot + 1 - type->tp_name)});
+        ft_strbuf_add_printable(v->b,
+                                (struct ft_str){type->tp_name, (size_t)(dot + 1 - type->tp_name)});
     }
     Py_XDECREF(module);
     Py_XDECREF(dict);
@@ -187,8 +189,7 @@ add_callable(struct ft_valuer *v, PyObject *value)
         return true;
     }
     if (Py_IS_TYPE(value, &PyMethod_Type) && PyFunction_Check(PyMethod_GET_FUNCTION(value))) {
-        add_named(v, "method ",
-                  ((PyFunctionObject *)PyMethod_GET_FUNCTION(value))->func_qualname);
+        add_named(v, "method ", ((PyFunctionObject *)PyMethod_GET_FUNCTION(value))->func_qualname);
         return true;
     }
     if (Py_IS_TYPE(value, &PyCFunction_Type)) {
@@ -200,7 +201,7 @@ add_callable(struct ft_valuer *v, PyObject *value)
     return false;
 }
 
-/* ---- containers ------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 static void
 add_items(struct ft_valuer *v, PyObject *const *items, Py_ssize_t n)
@@ -280,8 +281,10 @@ add_container(struct ft_valuer *v, PyObject *value)
         void (*add)(struct ft_valuer *v, PyObject *value);
         const char *deep;
     } containers[] = {
-        {&PyTuple_Type, add_tuple, "(...)"}, {&PyList_Type, add_list, "[...]"},
-        {&PyDict_Type, add_dict, "{...}"},   {&PySet_Type, add_set, "{...}"},
+        {&PyTuple_Type, add_tuple, "(...)"},
+        {&PyList_Type, add_list, "[...]"},
+        {&PyDict_Type, add_dict, "{...}"},
+        {&PySet_Type, add_set, "{...}"},
         {&PyFrozenSet_Type, add_set, "frozenset({...})"},
     };
     for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
@@ -299,7 +302,7 @@ add_container(struct ft_valuer *v, PyObject *value)
     return false;
 }
 
-/* ---- any value ----------------------------------------------------------------------------------------------- */
+/* ---- any value ------------------------------------------------------------------------------- */
 
 static bool
 add_scalar(struct ft_valuer *v, PyObject *value)
@@ -369,7 +372,7 @@ ft_value_any(struct ft_valuer *v, PyObject *value)
     ft_strbuf_add_cstr(v->b, " object>");
 }
 
-/* ---- the program's own words ------------------------------------------------------------------------------------ */
+/* ---- the program's own words ----------------------------------------------------------------- */
 
 /* Runs str(value). What it raises is said in its place, but for a KeyboardInterrupt, which is the
  * user's and stays set. */
@@ -432,7 +435,7 @@ ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *
     cut(b, start, style->length);
 }
 
-/* ---- exceptions ------------------------------------------------------------------------------------------------------ */
+/* ---- exceptions ------------------------------------------------------------------------------ */
 
 static bool
 is_plain(PyObject *value)
@@ -473,7 +476,8 @@ is_readable(PyObject *exc)
     }
     if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_UnicodeError)) {
         PyUnicodeErrorObject *unicode = (PyUnicodeErrorObject *)exc;
-        return is_plain(unicode->encoding) && is_plain(unicode->object) && is_plain(unicode->reason);
+        return is_plain(unicode->encoding) && is_plain(unicode->object)
+               && is_plain(unicode->reason);
     }
     if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_SyntaxError)) {
         PySyntaxErrorObject *syntax = (PySyntaxErrorObject *)exc;
@@ -489,7 +493,8 @@ needs_module(PyTypeObject *type)
     if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
         PyErr_Clear();
     }
-    bool plain = !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || module == NULL || !PyUnicode_CheckExact(module)
+    bool plain = !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || module == NULL
+                 || !PyUnicode_CheckExact(module)
                  || PyUnicode_CompareWithASCIIString(module, "__main__") == 0
                  || PyUnicode_CompareWithASCIIString(module, "builtins") == 0;
     Py_XDECREF(module);

@@ -10,7 +10,8 @@ static PyObject *
 loaded(const char *module, const char *name)
 {
     PyObject *modules = PySys_GetObject("modules");
-    PyObject *m = modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
+    PyObject *m =
+        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
     PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
     return dict ? PyDict_GetItemString(dict, name) : NULL;
 }
@@ -43,12 +44,13 @@ add_text(struct ft_valuer *v, PyObject *str)
     Py_XDECREF(keep);
 }
 
-/* ---- paths -------------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static bool
 add_path(struct ft_valuer *v, PyObject *value)
 {
-    static const char *const names[] = {"PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"};
+    static const char *const names[] = {"PosixPath", "PurePosixPath", "WindowsPath",
+                                        "PureWindowsPath"};
     static const char *const modules[] = {"pathlib", "pathlib._local"};
     for (int i = 0; i < 8; i++) {
         if (!is_exactly(value, modules[i / 4], names[i % 4])) {
@@ -77,7 +79,7 @@ add_path(struct ft_valuer *v, PyObject *value)
     return false;
 }
 
-/* ---- numbers and ids ------------------------------------------------------------------------------------- */
+/* ---- numbers and ids ------------------------------------------------------------------------- */
 
 static bool
 add_decimal(struct ft_valuer *v, PyObject *value)
@@ -120,7 +122,7 @@ add_uuid(struct ft_valuer *v, PyObject *value)
     return true;
 }
 
-/* ---- dates -------------------------------------------------------------------------------------------------- */
+/* ---- dates ----------------------------------------------------------------------------------- */
 
 static void
 add_numbers(struct ft_valuer *v, const int *numbers, int n)
@@ -155,9 +157,13 @@ add_tz(struct ft_valuer *v, PyObject *tz)
 static void
 add_moment(struct ft_valuer *v, PyObject *value)
 {
-    int n[7] = {PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value), PyDateTime_GET_DAY(value),
-                PyDateTime_DATE_GET_HOUR(value), PyDateTime_DATE_GET_MINUTE(value),
-                PyDateTime_DATE_GET_SECOND(value), PyDateTime_DATE_GET_MICROSECOND(value)};
+    int n[7] = {PyDateTime_GET_YEAR(value),
+                PyDateTime_GET_MONTH(value),
+                PyDateTime_GET_DAY(value),
+                PyDateTime_DATE_GET_HOUR(value),
+                PyDateTime_DATE_GET_MINUTE(value),
+                PyDateTime_DATE_GET_SECOND(value),
+                PyDateTime_DATE_GET_MICROSECOND(value)};
     ft_strbuf_add_cstr(v->b, "datetime.datetime(");
     add_numbers(v, n, n[6] ? 7 : n[5] ? 6 : 5);
     add_tz(v, PyDateTime_DATE_GET_TZINFO(value));
@@ -209,8 +215,9 @@ add_datetime(struct ft_valuer *v, PyObject *value)
     static const struct {
         const char *name;
         void (*add)(struct ft_valuer *v, PyObject *value);
-    } types[] = {{"datetime", add_moment}, {"date", add_date}, {"time", add_time}, {"timedelta", add_delta}};
-    (void)PyDateTimeAPI;                 /* only the header's field macros are used, not its capsule */
+    } types[] = {
+        {"datetime", add_moment}, {"date", add_date}, {"time", add_time}, {"timedelta", add_delta}};
+    (void)PyDateTimeAPI; /* only the header's field macros are used, not its capsule */
     for (int i = 0; i < 4; i++) {
         if (is_exactly(value, "_datetime", types[i].name)) {
             types[i].add(v, value);
@@ -220,13 +227,14 @@ add_datetime(struct ft_valuer *v, PyObject *value)
     return false;
 }
 
-/* ---- enums ------------------------------------------------------------------------------------------------------ */
+/* ---- enums ----------------------------------------------------------------------------------- */
 
 static bool
 add_enum(struct ft_valuer *v, PyObject *value)
 {
     PyObject *meta = loaded("enum", "EnumType");
-    if (meta == NULL || !PyType_Check(meta) || !PyObject_TypeCheck(Py_TYPE(value), (PyTypeObject *)meta)) {
+    if (meta == NULL || !PyType_Check(meta)
+        || !PyObject_TypeCheck(Py_TYPE(value), (PyTypeObject *)meta)) {
         return false;
     }
     PyObject *dict = PyObject_GenericGetDict(value, NULL), *name = NULL;

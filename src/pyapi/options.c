@@ -8,16 +8,20 @@
 int
 ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a)
 {
-    static char *names[] = {"kind",   "libs",  "builtins", "include",      "only",  "function", "exclude",
-                            "hide",   "depth", "own",      "args",         "values", "value_length", "time",
-                            "path",   "color", "stream",   "file",         NULL};
-    *a = (struct ft_tap_args){.libs = "none", .builtins = "none", .values = "safe", .value_length = 120};
+    static char *names[] = {"kind",     "libs",    "builtins",     "include", "only",
+                            "function", "exclude", "hide",         "depth",   "own",
+                            "args",     "values",  "value_length", "time",    "path",
+                            "color",    "stream",  "file",         NULL};
+    *a = (struct ft_tap_args){
+        .libs = "none", .builtins = "none", .values = "safe", .value_length = 120};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "s|$ssO!O!O!O!O!IO!psIpppOO:Tap", names, &a->kind, &a->libs, &a->builtins,
-               &PyTuple_Type, &a->include, &PyTuple_Type, &a->only, &PyTuple_Type, &a->function,
-               &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide, &a->depth, &PyTuple_Type, &a->own,
-               &a->args, &a->values, &a->value_length, &a->time, &a->path, &a->color, &a->stream, &a->file)
-               ? 0 : -1;
+               args, kwargs, "s|$ssO!O!O!O!O!IO!psIpppOO:Tap", names, &a->kind, &a->libs,
+               &a->builtins, &PyTuple_Type, &a->include, &PyTuple_Type, &a->only, &PyTuple_Type,
+               &a->function, &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide, &a->depth,
+               &PyTuple_Type, &a->own, &a->args, &a->values, &a->value_length, &a->time, &a->path,
+               &a->color, &a->stream, &a->file)
+               ? 0
+               : -1;
 }
 
 int
@@ -83,16 +87,19 @@ ft_tap_fill_filter(struct ft_filter *filter, const struct ft_tap_args *a)
     filter->libs = (enum ft_reach)libs;
     filter->builtins = (enum ft_reach)builtins;
     filter->depth = a->depth;
-    return add_all(&filter->include, a->include, "include") || add_all(&filter->only, a->only, "only")
+    return add_all(&filter->include, a->include, "include")
+                   || add_all(&filter->only, a->only, "only")
                    || add_all(&filter->function, a->function, "function")
                    || add_all(&filter->exclude, a->exclude, "exclude")
                    || add_all(&filter->hide, a->hide, "hide")
-               ? -1 : 0;
+               ? -1
+               : 0;
 }
 
 static const char *const formats[] = {"table", "json", "csv"};
 static const char *const keys[] = {"total", "self", "calls", "avg", "min", "max", "name"};
-static const char *const columns_known[] = {"self", "avg", "min", "max", "resumes", "module", "where"};
+static const char *const columns_known[] = {"self",    "avg",    "min",  "max",
+                                            "resumes", "module", "where"};
 
 /* The words of a tuple as indexes into `words`; -1 with a ValueError. */
 static int

@@ -9,7 +9,7 @@
 
 #define DEATH_BUFFER (1 << 16)
 
-/* ---- on the way out: async-signal-safe ------------------------------------------------------------------ */
+/* ---- on the way out: async-signal-safe ------------------------------------------------------- */
 
 static void
 write_all(int fd, const char *s, size_t len)
@@ -47,7 +47,8 @@ static void
 print_table(const struct ft_program *program, struct ft_tap_object *tap)
 {
     struct ft_table_rows rows;
-    void *room = mmap(NULL, DEATH_BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *room =
+        mmap(NULL, DEATH_BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED || ft_table_collect(tap->sink, &rows) < 0) {
         return;
     }
@@ -73,7 +74,7 @@ on_dying(void *ctx)
     }
 }
 
-/* ---- fork ----------------------------------------------------------------------------------------------------- */
+/* ---- fork ------------------------------------------------------------------------------------ */
 
 static void
 on_before_fork(void *ctx)
@@ -84,7 +85,7 @@ on_before_fork(void *ctx)
     }
 }
 
-/* ---- arm and disarm ---------------------------------------------------------------------------------------------- */
+/* ---- arm and disarm -------------------------------------------------------------------------- */
 
 static int
 parse_style(PyObject *tuple, struct ft_table_style *style)
@@ -93,8 +94,8 @@ parse_style(PyObject *tuple, struct ft_table_style *style)
     PyObject *sort, *columns;
     unsigned long long limit;
     int footer;
-    if (!PyArg_ParseTuple(tuple, "sO!O!Kp", &format, &PyTuple_Type, &sort, &PyTuple_Type, &columns, &limit,
-                          &footer)) {
+    if (!PyArg_ParseTuple(tuple, "sO!O!Kp", &format, &PyTuple_Type, &sort, &PyTuple_Type, &columns,
+                          &limit, &footer)) {
         return -1;
     }
     return ft_style_parse(format, sort, columns, limit, footer, style);
@@ -107,8 +108,8 @@ ft_program_arm(PyObject *module, PyObject *args, PyObject *kwargs)
     struct ft_state *state = ft_state_of(module);
     struct ft_program *program = &state->program;
     PyObject *tap, *package = Py_None, *style = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$OO:arm", names, state->tap_type, &tap, &package,
-                                     &style)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$OO:arm", names, state->tap_type, &tap,
+                                     &package, &style)) {
         return NULL;
     }
     if (program->tap != NULL) {

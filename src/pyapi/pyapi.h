@@ -7,7 +7,7 @@
 #include "sink/table.h"
 #include "sink/text.h"
 
-/* ---- module state (module.c) ------------------------------------------------------------------- */
+/* ---- module state (module.c) ----------------------------------------------------------------- */
 
 struct ft_program {
     PyObject *tap;                       /* owned: the armed Tap, NULL: none */
@@ -31,11 +31,10 @@ ft_state_of(PyObject *module)
     return PyModule_GetState(module);
 }
 
-/* ---- Tap (tap.c) --------------------------------------------------------------------------------- */
+/* ---- Tap (tap.c) ----------------------------------------------------------------------------- */
 
 struct ft_tap_object {
-    PyObject_HEAD
-    PyObject *module;                    /* owned: keeps the engine */
+    PyObject_HEAD PyObject *module;                    /* owned: keeps the engine */
     struct ft_engine *engine;            /* borrowed from it */
     struct ft_tap tap;
     struct ft_filter filter;
@@ -50,7 +49,7 @@ struct ft_tap_object {
 
 extern PyType_Spec ft_tap_spec;
 
-/* ---- options (options.c) --------------------------------------------------------------------------- */
+/* ---- options (options.c) --------------------------------------------------------------------- */
 
 struct ft_tap_args {
     const char *kind, *libs, *builtins, *values;
@@ -66,13 +65,13 @@ int ft_patterns_add(struct ft_patterns *p, PyObject *pattern, const char *option
 int ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsigned long long limit,
                    int footer, struct ft_table_style *style);
 
-/* ---- a Python stream as an output (stream.c) ---------------------------------------------------------- */
+/* ---- a Python stream as an output (stream.c) ------------------------------------------------- */
 
 struct ft_output *ft_output_stream(PyObject *stream);
 /* New reference: the first failure to write, or NULL without one. */
 PyObject *ft_output_stream_error(struct ft_output *out);
 
-/* ---- reports (report.c) ---------------------------------------------------------------------------------- */
+/* ---- reports (report.c) ---------------------------------------------------------------------- */
 
 PyObject *ft_tap_rows(PyObject *self, PyObject *unused);
 PyObject *ft_tap_render(PyObject *self, PyObject *args, PyObject *kwargs);
@@ -82,7 +81,7 @@ PyObject *ft_tap_threads(PyObject *self, void *unused);
 PyObject *ft_tap_unmatched(PyObject *self, PyObject *unused);
 PyObject *ft_tap_left_out(PyObject *self, PyObject *unused);
 
-/* ---- a whole program (program.c) -------------------------------------------------------------------------- */
+/* ---- a whole program (program.c) ------------------------------------------------------------- */
 
 PyObject *ft_program_arm(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *ft_program_disarm(PyObject *module, PyObject *unused);

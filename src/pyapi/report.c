@@ -12,7 +12,7 @@ to_str(struct ft_str s)
     return PyUnicode_DecodeUTF8(s.s, (Py_ssize_t)s.len, "surrogatepass");
 }
 
-/* ---- totals ------------------------------------------------------------------------------------------ */
+/* ---- totals ---------------------------------------------------------------------------------- */
 
 static int
 collect(PyObject *op, struct ft_table_rows *rows)
@@ -32,8 +32,8 @@ static PyObject *
 row_tuple(const struct ft_table_row *r)
 {
     return Py_BuildValue("NNNIIKKKKKK", to_str(r->func->name), to_str(r->func->module),
-                         to_str(r->func->file), r->func->line, r->ordinal, r->calls, r->resumes, r->total,
-                         r->self, r->min, r->max);
+                         to_str(r->func->file), r->func->line, r->ordinal, r->calls, r->resumes,
+                         r->total, r->self, r->min, r->max);
 }
 
 PyObject *
@@ -66,16 +66,18 @@ ft_tap_render(PyObject *self, PyObject *args, PyObject *kwargs)
     int footer = 1;
     struct ft_table_style style;
     struct ft_table_rows rows;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s$O!O!Kp:render", names, &format, &PyTuple_Type, &sort,
-                                     &PyTuple_Type, &columns, &limit, &footer)
-        || ft_style_parse(format, sort, columns, limit, footer, &style) < 0 || collect(self, &rows) < 0) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s$O!O!Kp:render", names, &format,
+                                     &PyTuple_Type, &sort, &PyTuple_Type, &columns, &limit, &footer)
+        || ft_style_parse(format, sort, columns, limit, footer, &style) < 0
+        || collect(self, &rows) < 0) {
         return NULL;
     }
     struct ft_strbuf b;
     ft_strbuf_init(&b);
     ft_table_sort(&rows, &style);
     ft_table_render(&rows, &style, &b, NULL, NULL);
-    PyObject *text = b.failed ? PyErr_NoMemory() : to_str((struct ft_str){b.data ? b.data : "", b.len});
+    PyObject *text =
+        b.failed ? PyErr_NoMemory() : to_str((struct ft_str){b.data ? b.data : "", b.len});
     ft_strbuf_fini(&b);
     ft_table_rows_free(&rows);
     return text;
@@ -129,7 +131,7 @@ ft_tap_threads(PyObject *self, void *Py_UNUSED(unused))
     return one_number(self, pick_threads);
 }
 
-/* ---- patterns that matched nothing -------------------------------------------------------------------------- */
+/* ---- patterns that matched nothing ----------------------------------------------------------- */
 
 static int
 add_unmatched(PyObject *list, const struct ft_patterns *p)
@@ -159,7 +161,7 @@ ft_tap_unmatched(PyObject *self, PyObject *Py_UNUSED(unused))
     return list;
 }
 
-/* ---- what was left out ----------------------------------------------------------------------------------------- */
+/* ---- what was left out ----------------------------------------------------------------------- */
 
 struct left_out {
     struct ft_code **codes;              /* owned */
@@ -189,8 +191,11 @@ collect_left_out(void *ctx, struct ft_code *c)
 static int
 by_order(const void *a, const void *b)
 {
-    uint32_t x = (*(struct ft_code *const *)a)->order, y = (*(struct ft_code *const *)b)->order;
-    return (x > y) - (x < y);
+    const struct ft_code *x = *(struct ft_code *const *)a, *y = *(struct ft_code *const *)b;
+    if (x->from_user != y->from_user) {
+        return x->from_user ? -1 : 1;
+    }
+    return (x->order > y->order) - (x->order < y->order);
 }
 
 static PyObject *

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/codes.h"
@@ -13,15 +14,18 @@
 #define KEEP_AT_MOST (1 << 20)
 
 struct stream {
-    struct ft_output base;               /* first */
-    PyObject *object;                    /* owned: the stream */
-    PyObject *write;                     /* owned: its bound write */
-    struct ft_strbuf kept;               /* lines refused for the moment */
+    struct ft_output base; /* first */
+    PyObject *object; /* owned: the stream */
+    PyObject *write; /* owned: its bound write */
+    struct ft_strbuf kept; /* lines refused for the moment */
     uint64_t kept_lines;
-    PyObject *failure;                   /* owned: the first error, NULL: none */
-    bool native;                         /* an io.TextIOWrapper: it runs no Python code itself */
-    bool ascii;                          /* its encoding lacks some character: lines go escaped */
-    bool dead;                           /* it will take nothing more */
+    PyObject *failure; /* owned: the first error, NULL: none */
+    bool native; /* an io.TextIOWrapper: it runs no Python code itself */
+    bool ascii; /* its encoding lacks some character: lines go escaped */
+    bool dead; /* it will take nothing more */
+    bool direct; /* the program closed it: lines go to its descriptor */
+    int fd; /* a native stream's, -1: none */
+    struct stat file; /* what `fd` was when the tap was made */
 };
 
 static void
@@ -35,12 +39,8 @@ lose(struct stream *s, uint64_t lines)
 static void
 drain(struct stream *s)
 {
-    PyObject *number = PyObject_CallMethod(s->object, "fileno", NULL);
-    int fd = number ? (int)PyLong_AsLong(number) : -1;
-    Py_XDECREF(number);
-    PyErr_Clear();
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || null < 0 || !s->native) {
+    int fd = s->fd, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || null < 0) {
         if (null >= 0) {
             close(null);
         }
@@ -89,6 +89,40 @@ keep(struct stream *s, PyObject *text)
     Py_XDECREF(owner);
 }
 
+/* sys.stdout.close() leaves descriptor 1 open: what comes after goes there, if it is still the same
+ * file. False: it is not. */
+static bool
+write_direct(struct stream *s, struct ft_str text)
+{
+    struct stat now;
+    if (s->fd < 0 || fstat(s->fd, &now) < 0 || now.st_dev != s->file.st_dev
+        || now.st_ino != s->file.st_ino) {
+        return false;
+    }
+    while (text.len > 0) {
+        ssize_t n = write(s->fd, text.s, text.len);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        text.s += n;
+        text.len -= (size_t)n;
+    }
+    return true;
+}
+
+static bool
+is_closed(struct stream *s)
+{
+    PyObject *closed = s->native ? PyObject_GetAttrString(s->object, "closed") : NULL;
+    bool yes = closed == Py_True;
+    PyErr_Clear();
+    Py_XDECREF(closed);
+    return yes;
+}
+
 static void
 die(struct stream *s, PyObject *exc)
 {
@@ -111,7 +145,16 @@ refused(struct stream *s, PyObject *text, uint64_t lines)
     }
     if (PyErr_GivenExceptionMatches(exc, PyExc_RuntimeError)
         || PyErr_GivenExceptionMatches(exc, PyExc_BlockingIOError)) {
-        keep(s, text);                   /* reentrant call, or a full pipe that does not block */
+        keep(s, text); /* reentrant call, or a full pipe that does not block */
+    }
+    else if (is_closed(s)) {
+        PyObject *owner;
+        s->direct = write_direct(s, ft_utf8(text, &owner));
+        Py_XDECREF(owner);
+        if (!s->direct) {
+            lose(s, lines);
+            die(s, exc);
+        }
     }
     else {
         lose(s, lines);
@@ -155,6 +198,10 @@ stream_write(struct ft_output *out, struct ft_str line)
     struct stream *s = (struct stream *)out;
     if (s->dead) {
         lose(s, 1);
+        return;
+    }
+    if (s->direct) {
+        lose(s, !write_direct(s, line));
         return;
     }
     PyObject *exc = PyErr_GetRaisedException();
@@ -213,6 +260,18 @@ is_text_wrapper(PyObject *stream)
     return strcmp(type->tp_name, "_io.TextIOWrapper") == 0;
 }
 
+static void
+find_descriptor(struct stream *s)
+{
+    PyObject *number = s->native ? PyObject_CallMethod(s->object, "fileno", NULL) : NULL;
+    s->fd = number ? (int)PyLong_AsLong(number) : -1;
+    Py_XDECREF(number);
+    PyErr_Clear();
+    if (s->fd >= 0 && fstat(s->fd, &s->file) < 0) {
+        s->fd = -1;
+    }
+}
+
 struct ft_output *
 ft_output_stream(PyObject *stream)
 {
@@ -231,6 +290,7 @@ ft_output_stream(PyObject *stream)
     s->object = Py_NewRef(stream);
     s->write = write;
     s->native = is_text_wrapper(stream);
+    find_descriptor(s);
     ft_strbuf_init(&s->kept);
     return &s->base;
 }

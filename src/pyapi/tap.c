@@ -7,7 +7,7 @@
 
 #define SELF(op) ((struct ft_tap_object *)(op))
 
-/* ---- birth ------------------------------------------------------------------------------------------ */
+/* ---- birth ----------------------------------------------------------------------------------- */
 
 static int
 open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
@@ -41,8 +41,13 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
     bool ccalls = self->filter.builtins != FT_REACH_NONE;
     struct ft_text_options options = {
-        .args = a->args, .values = self->values.mode != FT_VALUES_NONE, .time = a->time,
-        .paths = a->path, .color = a->color, .ccalls = ccalls, .callers = true,
+        .args = a->args,
+        .values = self->values.mode != FT_VALUES_NONE,
+        .time = a->time,
+        .paths = a->path,
+        .color = a->color,
+        .ccalls = ccalls,
+        .callers = true,
     };
     self->sink = self->report ? ft_table_new(ccalls) : ft_text_new(&options, self->out);
     if (self->sink == NULL) {
@@ -125,7 +130,8 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_Format(PyExc_ValueError, "kind is \"text\" or \"report\", not '%s'", a.kind);
     }
     else if (ft_tap_fill_filter(&self->filter, &a) == 0 && parse_values(self, &a) == 0
-             && open_output(self, &a) == 0 && open_sink(self, &a) == 0 && keep_own(self, a.own) == 0) {
+             && open_output(self, &a) == 0 && open_sink(self, &a) == 0
+             && keep_own(self, a.own) == 0) {
         wire(self);
         return (PyObject *)self;
     }
@@ -133,7 +139,7 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
-/* ---- end ----------------------------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 static void
 forget_own(struct ft_tap_object *self)
@@ -174,7 +180,7 @@ tap_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
-/* ---- methods --------------------------------------------------------------------------------------------- */
+/* ---- methods --------------------------------------------------------------------------------- */
 
 static int
 refuse_closed(struct ft_tap_object *self)
@@ -203,7 +209,8 @@ tap_attach(PyObject *op, PyObject *Py_UNUSED(unused))
 static PyObject *
 tap_watch_all(PyObject *op, PyObject *unused)
 {
-    return SELF(op)->tap.slot >= 0 && SELF(op)->tap.all ? Py_NewRef(Py_None) : tap_attach(op, unused);
+    return SELF(op)->tap.slot >= 0 && SELF(op)->tap.all ? Py_NewRef(Py_None)
+                                                        : tap_attach(op, unused);
 }
 
 static PyObject *
@@ -246,7 +253,8 @@ tap_write(PyObject *op, PyObject *text)
 {
     struct ft_tap_object *self = SELF(op);
     Py_ssize_t len;
-    PyObject *bytes = PyUnicode_Check(text) ? PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass") : NULL;
+    PyObject *bytes =
+        PyUnicode_Check(text) ? PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass") : NULL;
     if (bytes == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_TypeError, "write() takes a str");
@@ -303,7 +311,8 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
         error = ft_output_stream_error(self->out);
     }
     else if (self->out != NULL && self->out->error != 0) {
-        error = PyObject_CallFunction(PyExc_OSError, "is", self->out->error, strerror(self->out->error));
+        error = PyObject_CallFunction(PyExc_OSError, "is", self->out->error,
+                                      strerror(self->out->error));
         if (error == NULL) {
             return NULL;
         }
@@ -317,12 +326,14 @@ static PyMethodDef methods[] = {
     {"detach", tap_detach, METH_NOARGS, "Stop watching; what was collected stays."},
     {"enter", tap_enter, METH_NOARGS, "Watch the calling thread until leave()."},
     {"leave", tap_leave, METH_NOARGS, "The opposite of enter()."},
-    {"release", tap_release, METH_NOARGS, "Give up the place in the engine after the last leave()."},
+    {"release", tap_release, METH_NOARGS,
+     "Give up the place in the engine after the last leave()."},
     {"write", tap_write, METH_O, "Send text where the tap's lines go."},
     {"flush", tap_flush, METH_NOARGS, "Write out the buffer of a file."},
     {"close", tap_close, METH_NOARGS, "Detach and flush; collected rows can still be read."},
     {"rows", ft_tap_rows, METH_NOARGS, "The totals per function, unsorted."},
-    {"render", (PyCFunction)(void (*)(void))ft_tap_render, METH_VARARGS | METH_KEYWORDS, "The table as text."},
+    {"render", (PyCFunction)(void (*)(void))ft_tap_render, METH_VARARGS | METH_KEYWORDS,
+     "The table as text."},
     {"unmatched", ft_tap_unmatched, METH_NOARGS, "Patterns that matched nothing so far."},
     {"left_out", ft_tap_left_out, METH_NOARGS, "(package, functions) called and out of scope."},
     {NULL, NULL, 0, NULL},

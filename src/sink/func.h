@@ -23,24 +23,24 @@ struct ft_func_names {
     struct ft_str module;        /* dotted name, empty when unknown */
     struct ft_str file;          /* absolute path, or "<string>"; empty for C */
     uint32_t line;               /* of the definition, 0 for C */
-    uint32_t column;             /* of its code's first instruction: tells lambdas of one line apart */
-    uint32_t flags;              /* enum ft_func_flags */
+    uint32_t column; /* of its code's first instruction: tells lambdas of one line apart */
+    uint32_t flags; /* enum ft_func_flags */
 };
 
 struct ft_func {
     _Atomic uint32_t refs;
-    uint32_t id;                 /* small and dense among the living functions of one producer; reused */
+    uint32_t id; /* small and dense among the living functions of one producer; reused */
     uint32_t line;
     uint32_t column;
     uint32_t flags;
-    struct ft_str name;          /* raw */
-    struct ft_str module;        /* raw */
-    struct ft_str file;          /* raw */
-    struct ft_str shown_name;    /* printable (ft_strbuf_add_printable) */
-    struct ft_str shown_file;    /* printable, the last part of the path */
-    struct ft_str shown_path;    /* printable, whole */
-    void (*free)(struct ft_func *func);  /* called when the last reference goes */
-    void *strings;               /* owned: one block that holds all of the strings above */
+    struct ft_str name; /* raw */
+    struct ft_str module; /* raw */
+    struct ft_str file; /* raw */
+    struct ft_str shown_name; /* printable (ft_strbuf_add_printable) */
+    struct ft_str shown_file; /* printable, the last part of the path */
+    struct ft_str shown_path; /* printable, whole */
+    void (*free)(struct ft_func *func); /* called when the last reference goes */
+    void *strings; /* owned: one block that holds all of the strings above */
 };
 
 /* Fills a zeroed `func` (refs = 1) with copies of the names; false when memory ran out.
@@ -51,7 +51,7 @@ void ft_func_fini(struct ft_func *func);
 static inline struct ft_func *
 ft_func_ref(const struct ft_func *func)
 {
-    struct ft_func *f = (struct ft_func *)func;   /* the count is the one mutable part */
+    struct ft_func *f = (struct ft_func *)func; /* the count is the one mutable part */
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
 }

@@ -25,7 +25,7 @@ struct file {
     char buffer[BUFFER_SIZE];
 };
 
-/* ---- the descriptor ------------------------------------------------------------------------------------ */
+/* ---- the descriptor -------------------------------------------------------------------------- */
 
 /* Out of the way of the numbers that the program will be given. */
 static int
@@ -85,13 +85,14 @@ write_all(int fd, const char *s, size_t len, size_t *done)
     return 0;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static uint64_t
 count_lines(const char *s, size_t len)
 {
     uint64_t lines = 0;
-    for (const char *at = s, *end = s + len; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+    for (const char *at = s, *end = s + len; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
+         at++) {
         lines++;
     }
     return lines;
@@ -194,7 +195,7 @@ ft_output_file_emergency(struct ft_output *out)
     }
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 struct memory {
     struct ft_output base;               /* first */

@@ -39,30 +39,32 @@ enum ft_way {
     FT_UNWIND,     /* PY_UNWIND: left by an exception */
     FT_C_RETURN,   /* C_RETURN */
     FT_C_RAISE,    /* C_RAISE */
-    FT_LEFT,       /* left without an event (lost, stopped, switched away): time is the last known */
+    FT_LEFT, /* left without an event (lost, stopped, switched away): time is the last known */
 };
 
 struct ft_task {
-    uint64_t serial;           /* 1, 2, ... in order of first sight; never reused */
-    struct ft_str name;        /* printable */
+    uint64_t serial; /* 1, 2, ... in order of first sight; never reused */
+    struct ft_str name; /* printable */
 };
 
 struct ft_thread_info {
-    uint64_t serial;           /* 1, 2, ... in order of first sight; never reused */
-    uint64_t native_id;        /* the kernel's thread id */
-    struct ft_str name;        /* printable; "MainThread", "worker-1" */
+    uint64_t serial; /* 1, 2, ... in order of first sight; never reused */
+    uint64_t native_id; /* the kernel's thread id */
+    struct ft_str name; /* printable; "MainThread", "worker-1" */
 };
 
 struct ft_call {
     const struct ft_func *func;
     enum ft_way way;
-    uint32_t depth;            /* shown frames of this thread above this one: 0 is outermost */
-    uint64_t time;             /* ticks, see base/clock.h */
-    uint64_t activation;       /* serial of the run of a generator-like function; 0: an ordinary one */
-    const struct ft_func *caller; /* function of the calling Python frame, shown or not; NULL: none */
-    uint32_t call_line;        /* its current line, 0: unknown */
-    struct ft_str args;        /* printable, without parentheses: "a=10, b=2" */
-    struct ft_str value;       /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
+    uint32_t depth; /* shown frames of this thread above this one: 0 is outermost */
+    uint64_t time; /* ticks, see base/clock.h */
+    uint64_t activation; /* serial of the run of a generator-like function; 0: an ordinary one */
+    const struct ft_func
+        *caller; /* function of the calling Python frame, shown or not; NULL: none */
+    uint32_t call_line; /* its current line, 0: unknown */
+    struct ft_str args; /* printable, without parentheses: "a=10, b=2" */
+    struct ft_str
+        value; /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
     const struct ft_task *task; /* NULL: not in a task */
 };
 
@@ -70,7 +72,7 @@ struct ft_sink;
 
 struct ft_sink_ops {
     const char *name;
-    bool locked;               /* FT_SINK_LOCKED: see above */
+    bool locked; /* FT_SINK_LOCKED: see above */
     /* A lane for one thread, NULL when memory ran out (the producer then skips the thread and
      * counts it as lost). */
     void *(*thread_begin)(struct ft_sink *sink, const struct ft_thread_info *info);
@@ -82,13 +84,13 @@ struct ft_sink_ops {
     void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
     /* Called in a forked child before its first event: `pid` is its own. */
     void (*forked)(struct ft_sink *sink, uint64_t pid);
-    void (*close)(struct ft_sink *sink);   /* frees the sink and its lanes */
+    void (*close)(struct ft_sink *sink); /* frees the sink and its lanes */
 };
 
 /* First member of every sink. */
 struct ft_sink {
     const struct ft_sink_ops *ops;
-    uint32_t needs;            /* enum ft_need bits, constant */
+    uint32_t needs; /* enum ft_need bits, constant */
 };
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "sink/table_lane.h"
 
-/* ---- growing ------------------------------------------------------------------------------------------- */
+/* ---- growing --------------------------------------------------------------------------------- */
 
 /* The old block stays readable: at most as much again is kept until the lane ends. */
 static bool
@@ -84,7 +84,7 @@ lane_free(struct table_lane *lane)
     free(lane);
 }
 
-/* ---- counting -------------------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 /* The function's statistics in this lane, NULL when memory ran out. */
 static struct table_stat *
@@ -168,7 +168,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     finish(s, o->before + ticks);
 }
 
-/* ---- lanes -------------------------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 static void *
 thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
@@ -257,8 +257,15 @@ close_sink(struct ft_sink *sink)
 }
 
 static const struct ft_sink_ops ops = {
-    .name = "table", .locked = false, .thread_begin = thread_begin, .thread_end = thread_end,
-    .enter = enter, .leave = leave, .lost = lost, .forked = forked, .close = close_sink,
+    .name = "table",
+    .locked = false,
+    .thread_begin = thread_begin,
+    .thread_end = thread_end,
+    .enter = enter,
+    .leave = leave,
+    .lost = lost,
+    .forked = forked,
+    .close = close_sink,
 };
 
 struct ft_sink *

@@ -16,38 +16,51 @@ struct ft_sink *ft_table_new(bool ccalls);
  * column) merged. Times in ns. */
 struct ft_table_row {
     const struct ft_func *func;   /* one of those merged; borrowed from the table */
-    uint32_t ordinal;             /* 0: the only one of its name and line; else 1, 2, ... by column */
-    uint64_t calls;               /* FT_START and FT_C_CALL */
-    uint64_t resumes;             /* FT_RESUME and FT_THROW */
-    uint64_t total;               /* recursion counted once; suspended time not counted */
+    uint32_t ordinal; /* 0: the only one of its name and line; else 1, 2, ... by column */
+    uint64_t calls; /* FT_START and FT_C_CALL */
+    uint64_t resumes; /* FT_RESUME and FT_THROW */
+    uint64_t total; /* recursion counted once; suspended time not counted */
     uint64_t self;
-    uint64_t min, max;            /* over finished activations; 0 when there is none */
-    uint64_t open_ticks;          /* while collecting only: outermost open activation so far */
+    uint64_t min, max; /* over finished activations; 0 when there is none */
+    uint64_t open_ticks; /* while collecting only: outermost open activation so far */
 };
 
-enum ft_table_key { FT_KEY_TOTAL, FT_KEY_SELF, FT_KEY_CALLS, FT_KEY_AVG, FT_KEY_MIN, FT_KEY_MAX, FT_KEY_NAME };
+enum ft_table_key {
+    FT_KEY_TOTAL,
+    FT_KEY_SELF,
+    FT_KEY_CALLS,
+    FT_KEY_AVG,
+    FT_KEY_MIN,
+    FT_KEY_MAX,
+    FT_KEY_NAME
+};
 enum ft_table_format { FT_FORMAT_TABLE, FT_FORMAT_JSON, FT_FORMAT_CSV };
 enum ft_table_column {
-    FT_COL_SELF = 1 << 0, FT_COL_AVG = 1 << 1, FT_COL_MIN = 1 << 2, FT_COL_MAX = 1 << 3,
-    FT_COL_RESUMES = 1 << 4, FT_COL_MODULE = 1 << 5, FT_COL_WHERE = 1 << 6,
+    FT_COL_SELF = 1 << 0,
+    FT_COL_AVG = 1 << 1,
+    FT_COL_MIN = 1 << 2,
+    FT_COL_MAX = 1 << 3,
+    FT_COL_RESUMES = 1 << 4,
+    FT_COL_MODULE = 1 << 5,
+    FT_COL_WHERE = 1 << 6,
 };
 
 struct ft_table_style {
     enum ft_table_format format;
-    enum ft_table_key sort[7];    /* first decides; ties by name, file, line */
+    enum ft_table_key sort[7]; /* first decides; ties by name, file, line */
     int nsort;
-    uint64_t limit;               /* rows shown, 0: all */
-    uint32_t columns;             /* enum ft_table_column bits, in this order to the right of the three */
-    bool footer;                  /* the line below the table */
+    uint64_t limit; /* rows shown, 0: all */
+    uint32_t columns; /* enum ft_table_column bits, in this order to the right of the three */
+    bool footer; /* the line below the table */
 };
 
 struct ft_table_rows {
-    struct ft_table_row *rows;    /* one mmap'ed block: usable in a signal handler */
+    struct ft_table_row *rows; /* one mmap'ed block: usable in a signal handler */
     size_t n;
-    size_t mapped;                /* bytes of the block */
-    uint64_t calls;               /* sum */
-    uint64_t threads;             /* lanes that saw an event */
-    uint64_t wall;                /* ns since the table was made or reset, to now (or to ft_table_stop) */
+    size_t mapped; /* bytes of the block */
+    uint64_t calls; /* sum */
+    uint64_t threads; /* lanes that saw an event */
+    uint64_t wall; /* ns since the table was made or reset, to now (or to ft_table_stop) */
 };
 
 /* Snapshot, merged and unsorted; open frames count as left now. 0, or -1 when memory ran out.
@@ -58,8 +71,8 @@ void ft_table_rows_free(struct ft_table_rows *rows);
 void ft_table_sort(struct ft_table_rows *rows, const struct ft_table_style *style);
 /* Writes sorted rows as `style` says. Async-signal-safe if `b` has room or can do without (it is
  * written out by `emit` whenever it holds 4096 bytes; emit may be NULL: then it only grows). */
-void ft_table_render(const struct ft_table_rows *rows, const struct ft_table_style *style, struct ft_strbuf *b,
-                     void (*emit)(void *ctx, struct ft_strbuf *b), void *ctx);
+void ft_table_render(const struct ft_table_rows *rows, const struct ft_table_style *style,
+                     struct ft_strbuf *b, void (*emit)(void *ctx, struct ft_strbuf *b), void *ctx);
 /* Freezes the wall time. */
 void ft_table_stop(struct ft_sink *sink);
 

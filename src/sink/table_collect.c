@@ -7,7 +7,7 @@
 #include "sink/table.h"
 #include "sink/table_lane.h"
 
-/* ---- counting what is there ------------------------------------------------------------------------------ */
+/* ---- counting what is there ------------------------------------------------------------------ */
 
 static size_t
 count_stats(const struct table *t)
@@ -28,7 +28,8 @@ map_rows(struct ft_table_rows *rows, size_t most, uint32_t **places, size_t *mas
         slots *= 2;
     }
     rows->mapped = most * sizeof(struct ft_table_row) + slots * sizeof(uint32_t) + sizeof(uint64_t);
-    void *block = mmap(NULL, rows->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *block =
+        mmap(NULL, rows->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED) {
         return false;
     }
@@ -38,7 +39,7 @@ map_rows(struct ft_table_rows *rows, size_t most, uint32_t **places, size_t *mas
     return true;
 }
 
-/* ---- merging ------------------------------------------------------------------------------------------------ */
+/* ---- merging --------------------------------------------------------------------------------- */
 
 static bool
 same_name(const struct ft_func *a, const struct ft_func *b)
@@ -61,7 +62,8 @@ same_identity(const struct ft_func *a, const struct ft_func *b)
 }
 
 static struct ft_table_row *
-row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most, const struct ft_func *func)
+row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most,
+       const struct ft_func *func)
 {
     uint64_t hash = ft_str_hash(func->name) ^ ft_str_hash(func->file) * 31 ^ func->line;
     size_t at = (size_t)(hash ^ hash >> 29) & mask;
@@ -72,7 +74,7 @@ row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most, c
         }
     }
     if (rows->n >= most) {
-        return NULL;                     /* grew since it was measured: a handler does without */
+        return NULL; /* grew since it was measured: a handler does without */
     }
     struct ft_table_row *row = &rows->rows[rows->n++];
     places[at] = (uint32_t)rows->n;
@@ -125,7 +127,7 @@ add_open(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *pl
     }
 }
 
-/* ---- order among lambdas of one line -------------------------------------------------------------------------- */
+/* ---- order among lambdas of one line --------------------------------------------------------- */
 
 static void
 number_lambdas(struct ft_table_rows *rows)
@@ -194,7 +196,7 @@ ft_table_rows_free(struct ft_table_rows *rows)
     }
 }
 
-/* ---- sorting ------------------------------------------------------------------------------------------------------ */
+/* ---- sorting --------------------------------------------------------------------------------- */
 
 static int
 compare_str(struct ft_str a, struct ft_str b)
@@ -228,7 +230,8 @@ number(const struct ft_table_row *r, enum ft_table_key key)
 
 /* Numbers from the largest down, names from A. */
 static int
-compare(const struct ft_table_row *a, const struct ft_table_row *b, const struct ft_table_style *style)
+compare(const struct ft_table_row *a, const struct ft_table_row *b,
+        const struct ft_table_style *style)
 {
     for (int i = 0; i < style->nsort; i++) {
         int c = 0;

@@ -53,7 +53,7 @@ digits_of(uint64_t n)
     return digits;
 }
 
-/* ---- the pieces of a row ------------------------------------------------------------------------------- */
+/* ---- the pieces of a row --------------------------------------------------------------------- */
 
 static void
 add_name(struct ft_strbuf *b, const struct ft_table_row *row)
@@ -88,11 +88,11 @@ add_time(struct ft_strbuf *b, uint64_t ns)
 static const struct column {
     uint32_t bit;
     const char *title;
-    size_t width;                        /* at least; the last column is not padded */
+    size_t width; /* at least; the last column is not padded */
 } columns[] = {
-    {FT_COL_SELF, "Self Time", 16},     {FT_COL_AVG, "Average", 16}, {FT_COL_MIN, "Min", 16},
-    {FT_COL_MAX, "Max", 16},            {FT_COL_RESUMES, "Resumes", 7},
-    {FT_COL_MODULE, "Module", 16},      {FT_COL_WHERE, "Where", 5},
+    {FT_COL_SELF, "Self Time", 16}, {FT_COL_AVG, "Average", 16},    {FT_COL_MIN, "Min", 16},
+    {FT_COL_MAX, "Max", 16},        {FT_COL_RESUMES, "Resumes", 7}, {FT_COL_MODULE, "Module", 16},
+    {FT_COL_WHERE, "Where", 5},
 };
 #define NCOLUMNS (sizeof(columns) / sizeof(columns[0]))
 
@@ -167,7 +167,7 @@ add_columns(struct ft_strbuf *b, const struct ft_table_row *row, const struct ft
     ft_strbuf_add_char(b, '\n');
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void
 add_header(struct ft_strbuf *b, const struct ft_table_style *style, size_t name, size_t calls)
@@ -243,9 +243,9 @@ render_table(const struct ft_table_rows *rows, const struct ft_table_style *styl
     }
 }
 
-/* ---- JSON and CSV ---------------------------------------------------------------------------------------------- */
+/* ---- JSON and CSV ---------------------------------------------------------------------------- */
 
-static const char *const keys[] = {"function", "module",   "file",    "line",   "calls", "resumes",
+static const char *const keys[] = {"function", "module",  "file",   "line",   "calls", "resumes",
                                    "total_ns", "self_ns", "min_ns", "max_ns", "avg_ns"};
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 #define NTEXTS 3
@@ -333,8 +333,8 @@ render_csv(const struct ft_table_rows *rows, const struct ft_table_style *style,
 }
 
 void
-ft_table_render(const struct ft_table_rows *rows, const struct ft_table_style *style, struct ft_strbuf *b,
-                void (*emit)(void *ctx, struct ft_strbuf *b), void *ctx)
+ft_table_render(const struct ft_table_rows *rows, const struct ft_table_style *style,
+                struct ft_strbuf *b, void (*emit)(void *ctx, struct ft_strbuf *b), void *ctx)
 {
     struct writer w = {b, emit, ctx};
     switch (style->format) {

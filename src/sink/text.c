@@ -12,42 +12,42 @@
 #define INDENT_WIDTH 4
 
 struct open_frame {
-    const struct ft_func *func;          /* borrowed: alive while its frame is open */
-    uint64_t since;                      /* ticks of START or RESUME */
+    const struct ft_func *func; /* borrowed: alive while its frame is open */
+    uint64_t since; /* ticks of START or RESUME */
 };
 
 struct lane {
-    uint64_t serial;                     /* of the thread */
-    struct ft_str name;                  /* owned */
+    uint64_t serial; /* of the thread */
+    struct ft_str name; /* owned */
     struct ft_strbuf line;
-    struct open_frame *stack;            /* owned: the shown frames */
+    struct open_frame *stack; /* owned: the shown frames */
     uint32_t depth, cap;
-    uint32_t unkept;                     /* frames above `depth` that found no memory */
-    bool writing;                        /* its line is with the output */
-    bool ended;                          /* the thread or the tap ended meanwhile */
+    uint32_t unkept; /* frames above `depth` that found no memory */
+    bool writing; /* its line is with the output */
+    bool ended; /* the thread or the tap ended meanwhile */
 };
 
 struct text {
-    struct ft_sink base;                 /* first */
+    struct ft_sink base; /* first */
     struct ft_text_options options;
-    struct ft_output *out;               /* borrowed */
+    struct ft_output *out; /* borrowed */
     uint64_t lines;
-    uint64_t first_thread, first_task;   /* serials that wrote first, 0: none yet */
-    bool labels;                         /* a second thread or task has written */
+    uint64_t first_thread, first_task; /* serials that wrote first, 0: none yet */
+    bool labels; /* a second thread or task has written */
     bool many_threads;
-    uint64_t pid;                        /* 0: not a forked child */
+    uint64_t pid; /* 0: not a forked child */
 };
 
 /* What differs between the ways in and out. */
 static const struct way {
     struct ft_str verb;
-    bool definition;                     /* with the line of the definition */
+    bool definition; /* with the line of the definition */
 } ways[] = {
-    [FT_START] = {{"Called ", 7}, true},        [FT_RESUME] = {{"Resuming ", 9}, true},
-    [FT_THROW] = {{"Resuming ", 9}, true},      [FT_C_CALL] = {{"Called ", 7}, false},
-    [FT_RETURN] = {{"Returning ", 10}, false},  [FT_YIELD] = {{"Yielding ", 9}, false},
-    [FT_UNWIND] = {{"Raising ", 8}, false},     [FT_C_RETURN] = {{"Returning ", 10}, false},
-    [FT_C_RAISE] = {{"Raising ", 8}, false},    [FT_LEFT] = {{"", 0}, false},
+    [FT_START] = {{"Called ", 7}, true},       [FT_RESUME] = {{"Resuming ", 9}, true},
+    [FT_THROW] = {{"Resuming ", 9}, true},     [FT_C_CALL] = {{"Called ", 7}, false},
+    [FT_RETURN] = {{"Returning ", 10}, false}, [FT_YIELD] = {{"Yielding ", 9}, false},
+    [FT_UNWIND] = {{"Raising ", 8}, false},    [FT_C_RETURN] = {{"Returning ", 10}, false},
+    [FT_C_RAISE] = {{"Raising ", 8}, false},   [FT_LEFT] = {{"", 0}, false},
 };
 
 static const struct way suspending = {{"Suspending ", 11}, false};
@@ -58,7 +58,7 @@ static const struct way suspending = {{"Suspending ", 11}, false};
 #define YELLOW "\033[33m"
 #define PLAIN "\033[0m"
 
-/* ---- lanes ------------------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 static void *
 thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
@@ -127,7 +127,7 @@ pop(struct lane *lane)
     return lane->depth > 0 ? lane->stack[--lane->depth].since : 0;
 }
 
-/* ---- pieces of a line --------------------------------------------------------------------------------------- */
+/* ---- pieces of a line ------------------------------------------------------------------------ */
 
 static void
 add_colored(const struct text *t, struct ft_strbuf *b, const char *color, struct ft_str s)
@@ -231,7 +231,8 @@ names_file(const struct lane *lane, const struct ft_func *caller)
 }
 
 static void
-add_from(const struct text *t, struct ft_strbuf *b, const struct lane *lane, const struct ft_call *call)
+add_from(const struct text *t, struct ft_strbuf *b, const struct lane *lane,
+         const struct ft_call *call)
 {
     if (call->caller == NULL || call->call_line == 0) {
         return;
@@ -253,7 +254,7 @@ add_from(const struct text *t, struct ft_strbuf *b, const struct lane *lane, con
     }
 }
 
-/* ---- lines -------------------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static void
 send(struct text *t, struct lane *lane)
@@ -343,7 +344,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     send(t, lane);
 }
 
-/* ---- the sink --------------------------------------------------------------------------------------------------- */
+/* ---- the sink -------------------------------------------------------------------------------- */
 
 static void
 lost(struct ft_sink *sink, void *lane, uint64_t n)
@@ -361,12 +362,19 @@ forked(struct ft_sink *sink, uint64_t pid)
 static void
 close_sink(struct ft_sink *sink)
 {
-    free(sink);                          /* the producer ended every lane before */
+    free(sink); /* the producer ended every lane before */
 }
 
 static const struct ft_sink_ops ops = {
-    .name = "text", .locked = true, .thread_begin = thread_begin, .thread_end = thread_end,
-    .enter = enter, .leave = leave, .lost = lost, .forked = forked, .close = close_sink,
+    .name = "text",
+    .locked = true,
+    .thread_begin = thread_begin,
+    .thread_end = thread_end,
+    .enter = enter,
+    .leave = leave,
+    .lost = lost,
+    .forked = forked,
+    .close = close_sink,
 };
 
 struct ft_sink *
@@ -379,7 +387,8 @@ ft_text_new(const struct ft_text_options *options, struct ft_output *out)
     t->base.ops = &ops;
     t->base.needs = FT_NEED_EXC | FT_NEED_TASK | (options->args ? FT_NEED_ARGS : 0)
                     | (options->values ? FT_NEED_VALUE : 0) | (options->time ? FT_NEED_TIME : 0)
-                    | (options->callers ? FT_NEED_LINE : 0) | (options->ccalls ? FT_NEED_CCALLS : 0);
+                    | (options->callers ? FT_NEED_LINE : 0)
+                    | (options->ccalls ? FT_NEED_CCALLS : 0);
     t->options = *options;
     t->out = out;
     return &t->base;

@@ -1,0 +1,62 @@
+# `make help` lists what there is. Everything works in .venv, made by a CPython >= 3.12 that
+# tools/find-python finds; PYTHON=... names another.
+
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
+	setup.py pyproject.toml
+
+.PHONY: help demo test lint bench matrix clean venv build
+
+help:
+	@echo 'make demo      build into .venv and trace an example'
+	@echo 'make test      build, install what the tests need, run the whole suite'
+	@echo 'make lint      ruff, mypy, clang-format, a build without warnings'
+	@echo 'make bench     how fast, against others (minutes)'
+	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
+	@echo 'make clean     remove what was built'
+	@echo 'PYTHON=...     which CPython (>= 3.12) to use; the newest found otherwise'
+
+$(BIN)/python:
+	@python=$$(tools/find-python) || exit 2; \
+	echo "using $$python"; \
+	"$$python" -m venv $(VENV)
+
+venv: $(BIN)/python
+
+$(VENV)/.built: $(SOURCES) | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps .
+	@touch $@
+
+$(VENV)/.test-tools: tools/requirements-test.txt | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-test.txt
+	@touch $@
+
+$(VENV)/.lint-tools: tools/requirements-lint.txt | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-lint.txt
+	@touch $@
+
+build: $(VENV)/.built
+
+demo: $(VENV)/.built
+	$(BIN)/pyftrace examples/foobar.py
+
+test: $(VENV)/.built $(VENV)/.test-tools
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.built $(VENV)/.lint-tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check pyftrace tests setup.py
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $$(find src -name '*.[ch]')
+	@rm -rf build/lint && PYFTRACE_BUILD=werror $(BIN)/python setup.py -q build_ext \
+		--build-lib build/lint --build-temp build/lint && echo 'C: no warnings'
+
+bench: $(VENV)/.built
+	$(BIN)/python bench/run.py
+
+matrix:
+	tools/matrix
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache tests/golden/actual

@@ -1,0 +1,5 @@
+def f(text):
+    return len(text)
+
+
+f("x" * 100)

@@ -1,0 +1,8 @@
+import lib
+
+
+def main():
+    print(lib.outer())
+
+
+main()

@@ -1,0 +1,8 @@
+def first(items):
+    try:
+        return next(iter(items))
+    except StopIteration:
+        return None
+
+
+first([])

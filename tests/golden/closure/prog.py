@@ -1,0 +1,8 @@
+def outer():
+    def inner(x):
+        return x
+
+    return inner(5)
+
+
+outer()

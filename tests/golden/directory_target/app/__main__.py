@@ -1,0 +1,8 @@
+import part
+
+
+def main():
+    return part.one()
+
+
+main()

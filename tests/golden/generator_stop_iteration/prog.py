@@ -1,0 +1,9 @@
+def broken():
+    raise StopIteration
+    yield
+
+
+try:
+    next(broken())
+except RuntimeError as error:
+    print(error)

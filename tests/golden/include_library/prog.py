@@ -1,0 +1,8 @@
+import lib
+
+
+def back():
+    return 1
+
+
+lib.run(back)

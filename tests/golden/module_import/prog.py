@@ -1,0 +1,8 @@
+import helper
+
+
+def main():
+    return helper.value()
+
+
+main()

@@ -1,0 +1,4 @@
+try:
+    import broken
+except ZeroDivisionError as error:
+    print(error)

@@ -1,0 +1,7 @@
+def main():
+    import helper
+
+    return helper.value()
+
+
+main()

@@ -1,0 +1,5 @@
+def setup():
+    return "package"
+
+
+NAME = setup()

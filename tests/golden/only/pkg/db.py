@@ -1,0 +1,6 @@
+def query(text):
+    return clean(text)
+
+
+def clean(text):
+    return text.strip()

@@ -1,0 +1,5 @@
+from pkg.db import query
+
+
+def page():
+    return query(" page ")

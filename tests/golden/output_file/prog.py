@@ -1,0 +1,6 @@
+def f():
+    print("said")
+    return "värde"
+
+
+f()

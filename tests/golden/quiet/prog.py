@@ -1,0 +1,5 @@
+def f():
+    print("said")
+
+
+f()

@@ -1,0 +1,8 @@
+import helper
+
+
+def main():
+    helper.one()
+
+
+main()

@@ -1,0 +1,9 @@
+def fail():
+    raise ValueError("bad")
+
+
+def main():
+    fail()
+
+
+main()

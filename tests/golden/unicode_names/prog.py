@@ -1,0 +1,5 @@
+def größe(breite):
+    return "日本 " + breite
+
+
+größe("é\u200b")

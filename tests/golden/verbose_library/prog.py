@@ -1,0 +1,8 @@
+import lib
+
+
+def back(x):
+    return lib.double(x)
+
+
+lib.apply(back)

@@ -1,0 +1,6 @@
+def say(text):
+    print(text)
+
+
+say("one")
+print("two")
