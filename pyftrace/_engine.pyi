@@ -84,8 +84,8 @@ class Tap:
     def unmatched(self) -> list[str]:
         """Patterns of function, exclude, hide, include and only that matched nothing so far."""
     def left_out(self) -> list[tuple[str, int]]:
-        """(top-level package, functions) called and out of scope: first those that user code called
-        directly, each in order of first call."""
+        """(top-level package, functions) called and out of scope: those that user code called
+        directly, or if there are none all, in order of first call."""
     @property
     def lines(self) -> int:
         """Tree lines written so far."""

@@ -135,6 +135,14 @@ first_column(PyCodeObject *code)
     return 0;
 }
 
+/* A lambda, a generator expression: told apart from others of its line by more than its name. */
+static bool
+is_unnamed(PyCodeObject *code)
+{
+    Py_ssize_t n = PyUnicode_Check(code->co_name) ? PyUnicode_GET_LENGTH(code->co_name) : 0;
+    return n > 0 && PyUnicode_READ_CHAR(code->co_name, n - 1) == '>';
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 int
@@ -328,6 +336,10 @@ identity(const struct ft_func_names *names, PyCodeObject *code)
     uint64_t key = ft_str_hash(names->name) * 31 + ft_str_hash(names->file);
     key = key * 31 + ft_str_hash(names->module);
     key = key * 31 + ft_str_hash(table);
+    if (is_unnamed(code)) {              /* `lambda: 1` has no column: its constants tell */
+        key = key * 31 + (uint64_t)PyObject_Hash((PyObject *)code);
+        PyErr_Clear();
+    }
     return (key * 31 + names->line) * 31 + (uint64_t)Py_SIZE(code);
 }
 
@@ -387,24 +399,32 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
 {
     bool is_main;
     PyObject *module = module_name(globals, &is_main);
-    PyObject *keep[3];
+    PyObject *keep[2];
+    PyObject *keep_file;
+    struct ft_str given = ft_utf8(code->co_filename, &keep_file);
+    /* Text that the program exec'd may share __main__'s name, but not its lines. */
+    bool in_main = is_main && (given.len == 0 || given.s[0] != '<'
+                               || ft_ptrmap_get(&e->codes->own, (uintptr_t)code) != NULL);
     struct ft_func_names names = {
         .name = ft_utf8(code->co_qualname, &keep[0]),
         .module = ft_utf8(module, &keep[1]),
         .line = (uint32_t)code->co_firstlineno,
         .column = first_column(code),
-        .flags = flags_of(code) | (is_main ? FT_FUNC_MAIN : 0),
+        .flags = flags_of(code) | (in_main ? FT_FUNC_MAIN : 0),
     };
-    add_absolute(file, e->cwd, ft_utf8(code->co_filename, &keep[2]));
+    add_absolute(file, e->cwd, given);
     names.file = (struct ft_str){file->data ? file->data : "", file->len};
     uint64_t key = identity(&names, code);
     struct ft_code *c = find(e->codes, key, &names);
     if (c == NULL) {
+        if (names.column == 0 && is_unnamed(code)) {
+            names.column = ++e->codes->unnamed;
+        }
         c = record_new(e, &names, key);
     }
-    for (int i = 0; i < 3; i++) {
-        Py_XDECREF(keep[i]);
-    }
+    Py_XDECREF(keep[0]);
+    Py_XDECREF(keep[1]);
+    Py_XDECREF(keep_file);
     Py_XDECREF(module);
     return c;
 }

@@ -75,6 +75,7 @@ struct ft_codes {
     uint32_t *free_ids; /* owned stack of ids to reuse */
     uint32_t nfree, capfree, next_id;
     uint32_t next_order;
+    uint32_t unnamed;  /* lambdas without a column so far: in order of first sight */
     struct ft_ptrmap own; /* code objects not yet seen that are user code */
     struct ft_engine *engine; /* borrowed; NULL after its end */
     size_t owners; /* the engine, and each record */

@@ -344,8 +344,10 @@ add_range(struct ft_valuer *v, PyObject *range)
     ft_strbuf_add_cstr(v->b, "range(");
     for (int i = 0; i < 3; i++) {
         PyObject *field = PyObject_GetAttrString(range, fields[i]);
-        ft_strbuf_add_cstr(v->b, i ? ", " : "");
-        if (field != NULL && PyLong_CheckExact(field)) {
+        bool known = field != NULL && PyLong_CheckExact(field);
+        bool default_step = known && i == 2 && PyLong_AsLong(field) == 1;
+        if (known && !default_step) {
+            ft_strbuf_add_cstr(v->b, i ? ", " : "");
             add_int(v, field);
         }
         PyErr_Clear();

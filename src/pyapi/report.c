@@ -229,7 +229,11 @@ ft_tap_left_out(PyObject *self, PyObject *Py_UNUSED(unused))
     if (l.n > 0) {
         qsort(l.codes, l.n, sizeof(l.codes[0]), by_order);
     }
+    bool direct = l.n > 0 && l.codes[0]->from_user;
     for (size_t i = 0; counts != NULL && i < l.n; i++) {
+        if (direct && !l.codes[i]->from_user) {
+            break;                       /* what those called in turn says little */
+        }
         PyObject *package = top_level(l.codes[i]->func.module);
         if (count_in(counts, package) < 0) {
             Py_CLEAR(counts);
