@@ -161,7 +161,7 @@ def nothing_shown(left_out: "list[tuple[str, int]]") -> str:
 
 def _nearest_name(pattern: str) -> str:
     """``; the nearest name is X``, of all functions now loaded, or nothing."""
-    import gc
+    import gc  # built in
 
     function = type(say)
     names: set[str] = set()
@@ -169,7 +169,5 @@ def _nearest_name(pattern: str) -> str:
         if type(item) is function and not str(item.__module__).startswith("pyftrace."):
             names.add(item.__qualname__)
             names.add(item.__qualname__.rpartition(".")[2])
-    from difflib import get_close_matches
-
-    close = get_close_matches(pattern.rpartition(":")[2], names, 1, 0.5)
-    return f"; the nearest name is {close[0]}" if close else ""
+    close = opts.nearest(pattern.rpartition(":")[2], names)
+    return f"; the nearest name is {close}" if close else ""

@@ -250,12 +250,42 @@ def _checked_words(row: Row, words: "list[str]") -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+def distance(a: str, b: str, most: int) -> int:
+    """How many letters differ between two words (inserted, left out, replaced), at most ``most + 1``."""
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
+        if min(row) > most:
+            return most + 1
+    return row[-1]
+
+
+def nearest(name: str, known: "Iterable[str]") -> str | None:
+    """The known name that a mistyped one is likely to mean; None when none is close.
+
+    Our own, not difflib's: at a traced program's end nothing may be imported (a module that evals text
+    makes CPython forget that a KeyboardInterrupt is about to end the process).
+    """
+    most = 1 + len(name) // 4
+    best, found = most + 1, None
+    for other in sorted(known):
+        if name and name in other and len(other) <= 2 * len(name) and best > most:
+            found = found or other
+            continue
+        apart = distance(name, other, min(most, best - 1))
+        if apart < best:
+            best, found = apart, other
+    return found
+
+
 def _nearest(name: str, known: "Iterable[str]") -> str:
     """``; did you mean X?`` when a known name is close, else nothing."""
-    from difflib import get_close_matches  # only for a mistake: it is slow to import
-
-    close = get_close_matches(name, list(known), 1, 0.7)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = nearest(name, known)
+    return f"; did you mean {close}?" if close else ""
 
 
 # ---- from words ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyftrace.options import Options
+from pyftrace.options import Options, nearest
 
 if TYPE_CHECKING:
     from pyftrace._engine import Tap
@@ -147,8 +147,6 @@ def loaded_functions() -> list[tuple[str, str, str]]:
 
 
 def _nearest(pattern: str, names: list[tuple[str, str, str]]) -> str:
-    from difflib import get_close_matches
-
     known = {f"{module}.{name}" for module, name, _ in names} | {name for _, name, _ in names}
-    close = get_close_matches(pattern, known, 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = nearest(pattern, known)
+    return f"; did you mean {close}?" if close else ""

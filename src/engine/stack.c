@@ -335,7 +335,9 @@ void
 ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth)
 {
     while (t->top > depth) {
-        pop(e, t, FT_LEFT, NULL, e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0);
+        /* A C call whose frame goes on did return: CPython leaves the event out now and then. */
+        enum ft_way way = t->stack[t->top - 1].c ? FT_C_RETURN : FT_LEFT;
+        pop(e, t, way, NULL, e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0);
     }
 }
 

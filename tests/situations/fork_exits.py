@@ -1,0 +1,20 @@
+# threads
+import os
+import sys
+
+
+def child(n):
+    return n * 2
+
+
+def main():
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        child(2)
+        sys.exit(4)
+    _, status = os.waitpid(pid, 0)
+    print("parent", child(3), os.waitstatus_to_exitcode(status))
+
+
+main()
