@@ -35,19 +35,14 @@ forked(PyObject *module, PyObject *Py_UNUSED(unused))
 static PyObject *
 children(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    return PyLong_FromUnsignedLongLong(ft_state_of(module)->engine.children
+    return PyLong_FromUnsignedLongLong(ft_state_of(module)->engine.spawned[FT_SPAWN_PROCESS]
                                        + ft_process_forked_children());
 }
 
-/* Whoever makes a sub-interpreter loads one of these; 3.12 has the older name. */
 static PyObject *
-interpreters(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+interpreters(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    PyObject *modules = PySys_GetObject("modules");
-    bool loaded = modules && PyDict_CheckExact(modules)
-                  && (PyDict_GetItemString(modules, "_interpreters")
-                      || PyDict_GetItemString(modules, "_xxsubinterpreters"));
-    return PyBool_FromLong(loaded);
+    return PyBool_FromLong(ft_state_of(module)->engine.spawned[FT_SPAWN_INTERPRETER] > 0);
 }
 
 static PyObject *

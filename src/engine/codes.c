@@ -127,7 +127,8 @@ static uint32_t
 first_column(PyCodeObject *code)
 {
     int line, column, end_line, end_column;
-    for (int at = 0; at < 12; at += 2) {
+    int end = (int)Py_SIZE(code) * 2;    /* bytes: an instruction unit has two */
+    for (int at = 0; at < 12 && at < end; at += 2) {
         if (PyCode_Addr2Location(code, at, &line, &column, &end_line, &end_column) && column > 0) {
             return (uint32_t)column;
         }
@@ -356,15 +357,34 @@ find(struct ft_codes *codes, uint64_t key, const struct ft_func_names *names)
     return NULL;
 }
 
-/* Library functions that start a child process: their calls are counted, for the note at exit. */
+/* Library functions that start a process or an interpreter that is not traced: each of their calls is
+ * counted, for the note at exit. */
+static const struct {
+    const char *module, *name;
+    enum ft_spawn spawn;
+} spawners[] = {
+    {"subprocess", "Popen._execute_child", FT_SPAWN_PROCESS},
+    {"multiprocessing.util", "spawnv_passfds", FT_SPAWN_PROCESS},
+    {"concurrent.interpreters", "create", FT_SPAWN_INTERPRETER},
+    {"concurrent.futures.interpreter", "WorkerContext.initialize", FT_SPAWN_INTERPRETER},
+};
+
 static bool
-is_spawner(const struct ft_func_names *names, enum ft_origin origin)
+is_text(struct ft_str s, const char *text)
 {
-    return origin == FT_ORIGIN_STDLIB
-           && ((ft_str_equal(names->module, FT_STR("subprocess"))
-                && ft_str_equal(names->name, FT_STR("Popen._execute_child")))
-               || (ft_str_equal(names->module, FT_STR("multiprocessing.util"))
-                   && ft_str_equal(names->name, FT_STR("spawnv_passfds"))));
+    return ft_str_equal(s, (struct ft_str){text, strlen(text)});
+}
+
+static enum ft_spawn
+spawn_of(const struct ft_func_names *names, enum ft_origin origin)
+{
+    for (size_t i = 0; i < sizeof(spawners) / sizeof(spawners[0]); i++) {
+        if (origin == FT_ORIGIN_STDLIB && is_text(names->module, spawners[i].module)
+            && is_text(names->name, spawners[i].name)) {
+            return spawners[i].spawn;
+        }
+    }
+    return FT_SPAWN_NOTHING;
 }
 
 static struct ft_code *
@@ -389,7 +409,7 @@ record_new(struct ft_engine *e, const struct ft_func_names *names, uint64_t key)
     codes->owners++;
     c->key = key;
     c->origin = ft_origin_of_file(&e->paths, c->func.file);
-    c->spawns = is_spawner(names, c->origin);
+    c->spawns = spawn_of(names, c->origin);
     bucket_add(codes, c);
     return c;
 }
@@ -479,7 +499,7 @@ ft_code_sync(struct ft_engine *e, struct ft_code *c)
         c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
     }
     c->plain = 0;
-    if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN)
+    if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN) && !c->spawns
         && !(c->func.flags & (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
         c->plain = e->lone_epoch;
     }

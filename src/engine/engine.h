@@ -39,6 +39,8 @@ extern const struct ft_event_row ft_event_table[FT_EV_COUNT];
 
 /* ---- functions (codes.c) --------------------------------------------------------------------- */
 
+enum ft_spawn { FT_SPAWN_NOTHING, FT_SPAWN_PROCESS, FT_SPAWN_INTERPRETER };
+
 /* What the engine knows of a function: one record for all code objects that are equal in name, file,
  * line and positions. Hangs on each code object by co_extra. */
 struct ft_code {
@@ -54,7 +56,7 @@ struct ft_code {
     bool silenced_c; /* the same for CALL */
     bool called; /* seen by START while a program was traced */
     bool from_user; /* that first call came directly from user code */
-    bool spawns; /* a library function that starts a child process */
+    enum ft_spawn spawns;  /* a library function that starts what is not traced */
     bool marked; /* used by the sweep of zombies */
     uint8_t origin; /* enum ft_origin */
     uint32_t order; /* of first call */
@@ -237,7 +239,7 @@ struct ft_engine {
     uint64_t last_thread;
     struct ft_tasks *tasks; /* owned */
     uint64_t clock_of_use;
-    uint64_t children; /* processes started since arm */
+    uint64_t spawned[FT_SPAWN_INTERPRETER + 1];  /* processes, interpreters started */
     uint32_t fork_seen; /* ft_process.forks when last looked */
     struct ft_str cwd; /* owned: where relative file names begin */
     struct ft_paths paths; /* owned strings: stdlib, pyftrace itself */

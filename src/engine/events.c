@@ -63,7 +63,7 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
             note_called(e, c);
         }
         if (FT_UNLIKELY(c->spawns)) {
-            e->children++;
+            e->spawned[c->spawns]++;
             Py_RETURN_NONE; /* each of them is counted */
         }
     }

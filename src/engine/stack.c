@@ -314,6 +314,7 @@ ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_
     if (FT_UNLIKELY(f == NULL)) {
         return;
     }
+    e->spawned[c->spawns]++;             /* FT_SPAWN_NOTHING too: nobody reads that one */
     if (FT_UNLIKELY(c->func.flags & GENERATOR_LIKE)) {
         enter_generator(e, t, f, way);
     }
