@@ -14,7 +14,7 @@ from pyftrace._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyftrace.api import report, start, stop, trace
-    from pyftrace.report import Report
+    from pyftrace.totals import Report
 
 __all__ = ["Report", "__version__", "report", "start", "stop", "trace"]
 
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(api, name)
     if name == "Report":
-        from pyftrace.report import Report
+        from pyftrace.totals import Report
 
         return Report
     raise AttributeError(f"module 'pyftrace' has no attribute '{name}'")

@@ -9,8 +9,8 @@ from types import CodeType, TracebackType
 from typing import Any, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from pyftrace import _boot
-from pyftrace.options import Options
-from pyftrace.report import Report
+from pyftrace.options import DEFAULTS, Options, nearest
+from pyftrace.totals import Report
 
 try:
     from pyftrace import _engine
@@ -32,6 +32,9 @@ def _options(keywords: dict[str, Any], **fixed: Any) -> Options:
     for name in keywords:
         if name in _NOT_FOR_CODE:
             raise TypeError(f"'{name}' is an option of the command line only")
+        if name not in DEFAULTS:
+            close = nearest(name, DEFAULTS)
+            raise TypeError(f"unknown option '{name}'" + (f"; did you mean {close}?" if close else ""))
     return Options(**keywords, **fixed)
 
 

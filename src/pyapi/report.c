@@ -205,13 +205,17 @@ top_level(struct ft_str module)
     return to_str((struct ft_str){module.s, dot ? (size_t)(dot - module.s) : module.len});
 }
 
-/* Counts by package in a dict, whose order is that of first call. */
+/* Counts by package in a dict, whose order is that of first call; a package not there yet is added
+ * only if `add`. */
 static int
-count_in(PyObject *counts, PyObject *package)
+count_in(PyObject *counts, PyObject *package, bool add)
 {
     PyObject *known = NULL;
     if (package == NULL || PyDict_GetItemRef(counts, package, &known) < 0) {
         return -1;
+    }
+    if (known == NULL && !add) {
+        return 0;
     }
     PyObject *count = PyLong_FromLong((known ? PyLong_AsLong(known) : 0) + 1);
     Py_XDECREF(known);
@@ -229,13 +233,12 @@ ft_tap_left_out(PyObject *self, PyObject *Py_UNUSED(unused))
     if (l.n > 0) {
         qsort(l.codes, l.n, sizeof(l.codes[0]), by_order);
     }
+    /* Those called directly from user code come first: if there are any, packages that only they called
+     * say little. */
     bool direct = l.n > 0 && l.codes[0]->from_user;
     for (size_t i = 0; counts != NULL && i < l.n; i++) {
-        if (direct && !l.codes[i]->from_user) {
-            break;                       /* what those called in turn says little */
-        }
         PyObject *package = top_level(l.codes[i]->func.module);
-        if (count_in(counts, package) < 0) {
+        if (count_in(counts, package, !direct || l.codes[i]->from_user) < 0) {
             Py_CLEAR(counts);
         }
         Py_XDECREF(package);
