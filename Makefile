@@ -42,7 +42,7 @@ demo: $(VENV)/.built
 	$(BIN)/pyftrace examples/foobar.py
 
 test: $(VENV)/.built $(VENV)/.test-tools
-	$(BIN)/python -m pytest
+	$(BIN)/python -P -m pytest
 
 lint: $(VENV)/.built $(VENV)/.lint-tools
 	$(BIN)/ruff check .

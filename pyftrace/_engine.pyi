@@ -22,7 +22,6 @@ class Tap:
     ``libs`` and ``builtins`` say which library and C functions are shown: none, those called
     directly from user code, all. ``include``, ``only``, ``function``, ``exclude``, ``hide`` are
     patterns (``ValueError`` names a bad one). ``depth`` limits the shown depth (0: no limit).
-    ``own`` are code objects that count as user code, with those nested in them, wherever they lie.
     ``file`` is opened here (``OSError``); else lines go to ``stream.write``, bound now.
     ``on_close`` of a stream is the caller's affair: a tap never flushes or closes it.
     """
@@ -39,7 +38,6 @@ class Tap:
         exclude: tuple[str, ...] = (),
         hide: tuple[str, ...] = (),
         depth: int = 0,
-        own: tuple[CodeType, ...] = (),
         args: bool = False,
         values: Literal["safe", "str", "none"] = "safe",
         value_length: int = 120,
@@ -119,6 +117,9 @@ def disarm() -> None:
 
 def stop() -> None:
     """Detach every tap, switch all events off and give the tool id back."""
+
+def own(code: CodeType, /) -> None:
+    """Count a code object and those nested in it as user code wherever they lie, from now on."""
 
 def release() -> None:
     """Detach every tap but the armed program's; with none left, as stop()."""

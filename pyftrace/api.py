@@ -38,20 +38,18 @@ def _options(keywords: dict[str, Any], **fixed: Any) -> Options:
     return Options(**keywords, **fixed)
 
 
-def _new_tap(
-    kind: Literal["text", "report"], options: Options, file: Any, own: tuple[CodeType, ...] = ()
-) -> _engine.Tap:
+def _new_tap(kind: Literal["text", "report"], options: Options, file: Any) -> _engine.Tap:
     """A tap whose lines go to ``file``: a path, a stream, or None for sys.stdout as it is now."""
     keywords = options.tap_keywords()
     if kind == "report":
-        return _engine.Tap(kind, own=own, **keywords)
+        return _engine.Tap(kind, **keywords)
     if file is None:
         file = sys.stdout
     if isinstance(file, str) or hasattr(file, "__fspath__"):
-        return _engine.Tap(kind, own=own, file=str(file), **keywords)
+        return _engine.Tap(kind, file=str(file), **keywords)
     if not hasattr(file, "write"):
         raise TypeError("file must be a path or have a write method")
-    return _engine.Tap(kind, own=own, stream=file, **keywords)
+    return _engine.Tap(kind, stream=file, **keywords)
 
 
 def _check_threads(threads: str | None) -> None:
@@ -68,18 +66,18 @@ class _Shared:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taps: dict[tuple[Options, int, tuple[int, ...]], tuple[_engine.Tap, Any]] = {}
+        self._taps: dict[tuple[Options, int], tuple[_engine.Tap, Any]] = {}
 
-    def get(self, options: Options, file: Any, own: tuple[CodeType, ...]) -> _engine.Tap:
+    def get(self, options: Options, file: Any) -> _engine.Tap:
         stream = sys.stdout if file is None else file
-        key = (options, id(stream), tuple(map(id, own)))
+        key = (options, id(stream))
         with self._lock:
             known = self._taps.get(key)
             if known is not None:
                 return known[0]
             if len(self._taps) >= 64:  # streams come and go; a tap in use lives on by its users
                 self._taps.pop(next(iter(self._taps)))
-            tap = _new_tap("text", options, stream, own)
+            tap = _new_tap("text", options, stream)
             self._taps[key] = (tap, stream)
             return tap
 
@@ -94,14 +92,11 @@ _shared = _Shared()
 class _Switch:
     """Enters and leaves the tap of one decorated function around what runs of it."""
 
-    __slots__ = ("all_threads", "file", "options", "own", "stream", "tap")
+    __slots__ = ("all_threads", "file", "options", "stream", "tap")
 
-    def __init__(
-        self, options: Options, file: Any, own: tuple[CodeType, ...], all_threads: bool
-    ) -> None:
+    def __init__(self, options: Options, file: Any, all_threads: bool) -> None:
         self.options = options
         self.file = file
-        self.own = own
         self.all_threads = all_threads
         self.stream: Any = None
         self.tap: _engine.Tap | None = None
@@ -111,7 +106,7 @@ class _Switch:
         stream = sys.stdout if self.file is None else self.file
         tap = self.tap
         if tap is None or stream is not self.stream:
-            tap = _shared.get(self.options, self.file, self.own)
+            tap = _shared.get(self.options, self.file)
             self.tap, self.stream = tap, stream
         if self.all_threads:
             tap.watch_all()
@@ -119,25 +114,37 @@ class _Switch:
         return tap
 
 
-def _own_code(func: Callable[..., Any]) -> tuple[tuple[CodeType, ...], tuple[str, ...]]:
-    """The function's own code, and its top-level package: user code wherever they lie."""
+def _adopt(func: Callable[..., Any]) -> str | None:
+    """Make a function's own code user code wherever it lies; its top-level package, if that is not user
+    code by itself."""
     inner: Any = inspect.unwrap(func)
-    inner = getattr(inner, "__func__", inner)
     while isinstance(inner, functools.partial):
         inner = inner.func
     inner = getattr(inner, "__func__", inner)
     code = getattr(inner, "__code__", None)
-    module = getattr(inner, "__module__", None) or ""
-    package = module.partition(".")[0]
-    packages = (package,) if package and package != "__main__" else ()
-    return ((code,) if isinstance(code, CodeType) else ()), packages
+    if not isinstance(code, CodeType) or not _is_library(code.co_filename):
+        return None
+    _engine.own(code)
+    package = (getattr(inner, "__module__", None) or "").partition(".")[0]
+    return package if package != "__main__" else None
+
+
+def _is_library(file: str) -> bool:
+    if file.startswith("<"):
+        return not file.startswith("<ipython-input-")
+    parts = file.split("/")
+    return (
+        "site-packages" in parts
+        or "dist-packages" in parts
+        or any(file.startswith(folder + "/") for folder in _boot.library_folders())
+    )
 
 
 def _wrap(func: Callable[P, R], options: Options, file: Any, all_threads: bool) -> Callable[P, R]:
-    own, packages = _own_code(func)
-    if packages and not options.only:
-        options = options.replace(include=(*options.include, *packages))
-    switch = _Switch(options, file, own, all_threads)
+    package = _adopt(func)
+    if package and not options.only:
+        options = options.replace(include=(*options.include, package))
+    switch = _Switch(options, file, all_threads)
     wrapper: Any
     if inspect.iscoroutinefunction(func):
         wrapper = _coroutine_wrapper(func, switch)
@@ -313,7 +320,7 @@ def trace(
     >>> def double(x):
     ...     return 2 * x
     >>> pyftrace.trace(double)(4)
-    Called double:1 from line 1
+    Called double:1 from ...
     Returning double-> 8
     8
     """

@@ -10,6 +10,17 @@ stop(PyObject *module, PyObject *Py_UNUSED(unused))
     return ft_engine_stop(&ft_state_of(module)->engine) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *
+own(PyObject *module, PyObject *code)
+{
+    if (!PyCode_Check(code)) {
+        PyErr_SetString(PyExc_TypeError, "own() takes a code object");
+        return NULL;
+    }
+    struct ft_engine *e = &ft_state_of(module)->engine;
+    return ft_engine_own(e, (PyCodeObject *)code) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 /* What the API left on; a whole program's tap, armed from outside, stays. */
 static PyObject *
 release(PyObject *module, PyObject *Py_UNUSED(unused))
@@ -119,6 +130,7 @@ static PyMethodDef functions[] = {
      "Attach a tap as a whole program's."},
     {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},
     {"stop", stop, METH_NOARGS, "Detach every tap and give the tool id back."},
+    {"own", own, METH_O, "Count a code object as user code wherever it lies."},
     {"release", release, METH_NOARGS, "Detach every tap but the armed program's."},
     {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
     {"children", children, METH_NOARGS, "Processes started since arm()."},

@@ -68,8 +68,9 @@ ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
     if (e->phase == FT_BEFORE_MAIN) {
         if (is_main_module(e, frame, code)) {
             e->phase = FT_RUNNING;
-            e->main_code = Py_NewRef(code); /* ft_codes_own remembers addresses */
-            ft_codes_own(e, code);
+            if (ft_engine_own(e, code) < 0) {
+                PyErr_Clear(); /* no memory: judged by its file alone */
+            }
             keep = true;
         }
         else {

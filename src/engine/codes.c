@@ -423,8 +423,9 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
     PyObject *keep_file;
     struct ft_str given = ft_utf8(code->co_filename, &keep_file);
     /* Text that the program exec'd may share __main__'s name, but not its lines. */
-    bool in_main = is_main && (given.len == 0 || given.s[0] != '<'
-                               || ft_ptrmap_get(&e->codes->own, (uintptr_t)code) != NULL);
+    bool in_main = is_main
+                   && (given.len == 0 || given.s[0] != '<'
+                       || ft_ptrmap_get(&e->codes->own, (uintptr_t)code) != NULL);
     struct ft_func_names names = {
         .name = ft_utf8(code->co_qualname, &keep[0]),
         .module = ft_utf8(module, &keep[1]),
@@ -534,18 +535,6 @@ ft_codes_own(struct ft_engine *e, PyCodeObject *code)
         PyObject *item = PyTuple_GET_ITEM(code->co_consts, i);
         if (PyCode_Check(item)) {
             ft_codes_own(e, (PyCodeObject *)item);
-        }
-    }
-}
-
-void
-ft_codes_disown(struct ft_engine *e, PyCodeObject *code)
-{
-    ft_ptrmap_take(&e->codes->own, (uintptr_t)code, NULL);
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(code->co_consts); i++) {
-        PyObject *item = PyTuple_GET_ITEM(code->co_consts, i);
-        if (PyCode_Check(item)) {
-            ft_codes_disown(e, (PyCodeObject *)item);
         }
     }
 }

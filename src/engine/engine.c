@@ -249,6 +249,10 @@ ft_engine_init(struct ft_engine *e, PyObject *module)
         return -1;
     }
     e->codes->engine = e;
+    e->owned = PyList_New(0);
+    if (e->owned == NULL) {
+        return -1;
+    }
     if (ft_codes_index(e->codes, PyInterpreterState_GetDict(e->interp)) < 0) {
         return -1;
     }
@@ -285,7 +289,7 @@ ft_engine_traverse(struct ft_engine *e, visitproc visit, void *arg)
     Py_VISIT(e->wrapper_type);
     Py_VISIT(e->monitoring);
     Py_VISIT(e->disable);
-    Py_VISIT(e->main_code);
+    Py_VISIT(e->owned);
     for (int event = 0; event < FT_EV_COUNT; event++) {
         Py_VISIT(e->callbacks[event]);
     }
@@ -299,7 +303,7 @@ ft_engine_clear(struct ft_engine *e)
     Py_CLEAR(e->wrapper_type);
     Py_CLEAR(e->monitoring);
     Py_CLEAR(e->disable);
-    Py_CLEAR(e->main_code);
+    Py_CLEAR(e->owned);
     for (int event = 0; event < FT_EV_COUNT; event++) {
         Py_CLEAR(e->callbacks[event]);
     }

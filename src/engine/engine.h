@@ -90,8 +90,6 @@ void ft_code_sync(struct ft_engine *e, struct ft_code *c);
 void ft_codes_sweep(struct ft_engine *e);
 int ft_code_line(struct ft_code *c, PyCodeObject *code, int lasti);
 void ft_codes_own(struct ft_engine *e, PyCodeObject *code);
-/* Forgets those of it that were never seen: before `code` is let go. */
-void ft_codes_disown(struct ft_engine *e, PyCodeObject *code);
 void ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_code *c), void *ctx);
 
 /* ---- C callables (callables.c) --------------------------------------------------------------- */
@@ -229,7 +227,7 @@ struct ft_engine {
     enum ft_phase phase;
     uint64_t boot_tstate; /* thread state that armed */
     PyObject *main_dict; /* borrowed: __main__.__dict__, while booting */
-    PyObject *main_code; /* owned: the program's top-level code */
+    PyObject *owned; /* owned list: code that counts as user code, see ft_engine_own */
     struct ft_tap *boot_tap; /* borrowed: the armed one */
     struct ft_codes *codes; /* owned together with its records: freed by the last one */
     struct ft_ptrmap callables; /* key -> struct ft_callable *, owned */
@@ -239,7 +237,7 @@ struct ft_engine {
     uint64_t last_thread;
     struct ft_tasks *tasks; /* owned */
     uint64_t clock_of_use;
-    uint64_t spawned[FT_SPAWN_INTERPRETER + 1];  /* processes, interpreters started */
+    uint64_t spawned[FT_SPAWN_INTERPRETER + 1]; /* processes, interpreters started */
     uint32_t fork_seen; /* ft_process.forks when last looked */
     struct ft_str cwd; /* owned: where relative file names begin */
     struct ft_paths paths; /* owned strings: stdlib, pyftrace itself */
@@ -252,6 +250,8 @@ int ft_engine_take_id(struct ft_engine *e);
 int ft_engine_update(struct ft_engine *e);
 int ft_engine_stop(struct ft_engine *e);
 int ft_engine_restart_events(struct ft_engine *e);
+/* The code and all code nested in it count as user code wherever they lie. */
+int ft_engine_own(struct ft_engine *e, PyCodeObject *code);
 int ft_engine_traverse(struct ft_engine *e, visitproc visit, void *arg);
 void ft_engine_clear(struct ft_engine *e);
 

@@ -40,6 +40,17 @@ restart_if_wider(struct ft_engine *e)
     return 0;
 }
 
+int
+ft_engine_own(struct ft_engine *e, PyCodeObject *code)
+{
+    /* ft_codes_own remembers addresses: the code must live on. */
+    if (PyList_Append(e->owned, (PyObject *)code) < 0) {
+        return -1;
+    }
+    ft_codes_own(e, code);
+    return e->attached ? restart_if_wider(e) : 0;
+}
+
 static int
 free_slot(struct ft_engine *e)
 {

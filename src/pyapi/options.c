@@ -8,18 +8,17 @@
 int
 ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a)
 {
-    static char *names[] = {"kind",     "libs",    "builtins",     "include", "only",
-                            "function", "exclude", "hide",         "depth",   "own",
-                            "args",     "values",  "value_length", "time",    "path",
-                            "color",    "stream",  "file",         NULL};
+    static char *names[] = {"kind",    "libs", "builtins", "include", "only",   "function",
+                            "exclude", "hide", "depth",    "args",    "values", "value_length",
+                            "time",    "path", "color",    "stream",  "file",   NULL};
     *a = (struct ft_tap_args){
         .libs = "none", .builtins = "none", .values = "safe", .value_length = 120};
-    return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "s|$ssO!O!O!O!O!IO!psIpppOO:Tap", names, &a->kind, &a->libs,
-               &a->builtins, &PyTuple_Type, &a->include, &PyTuple_Type, &a->only, &PyTuple_Type,
-               &a->function, &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide, &a->depth,
-               &PyTuple_Type, &a->own, &a->args, &a->values, &a->value_length, &a->time, &a->path,
-               &a->color, &a->stream, &a->file)
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "s|$ssO!O!O!O!O!IpsIpppOO:Tap", names,
+                                       &a->kind, &a->libs, &a->builtins, &PyTuple_Type, &a->include,
+                                       &PyTuple_Type, &a->only, &PyTuple_Type, &a->function,
+                                       &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide,
+                                       &a->depth, &a->args, &a->values, &a->value_length, &a->time,
+                                       &a->path, &a->color, &a->stream, &a->file)
                ? 0
                : -1;
 }

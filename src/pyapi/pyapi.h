@@ -39,7 +39,6 @@ struct ft_tap_object {
     struct ft_tap tap;
     struct ft_filter filter;
     struct ft_value_style values;
-    PyObject *own;                       /* owned tuple of code objects */
     struct ft_sink *sink;                /* owned */
     struct ft_output *out;               /* owned; NULL: nowhere */
     bool report;                         /* the sink is a table */
@@ -53,7 +52,7 @@ extern PyType_Spec ft_tap_spec;
 
 struct ft_tap_args {
     const char *kind, *libs, *builtins, *values;
-    PyObject *include, *only, *function, *exclude, *hide, *own, *stream, *file;
+    PyObject *include, *only, *function, *exclude, *hide, *stream, *file;
     unsigned int depth, value_length;
     int args, time, path, color;
 };

@@ -72,22 +72,6 @@ parse_values(struct ft_tap_object *self, const struct ft_tap_args *a)
     return -1;
 }
 
-static int
-keep_own(struct ft_tap_object *self, PyObject *own)
-{
-    for (Py_ssize_t i = 0; own != NULL && i < PyTuple_GET_SIZE(own); i++) {
-        if (!PyCode_Check(PyTuple_GET_ITEM(own, i))) {
-            PyErr_SetString(PyExc_TypeError, "own: code objects expected");
-            return -1;
-        }
-    }
-    self->own = Py_XNewRef(own);
-    for (Py_ssize_t i = 0; own != NULL && i < PyTuple_GET_SIZE(own); i++) {
-        ft_codes_own(self->engine, (PyCodeObject *)PyTuple_GET_ITEM(own, i));
-    }
-    return 0;
-}
-
 /* In a forked child, before its first event. */
 static void
 on_forked(struct ft_tap *tap)
@@ -130,8 +114,7 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_Format(PyExc_ValueError, "kind is \"text\" or \"report\", not '%s'", a.kind);
     }
     else if (ft_tap_fill_filter(&self->filter, &a) == 0 && parse_values(self, &a) == 0
-             && open_output(self, &a) == 0 && open_sink(self, &a) == 0
-             && keep_own(self, a.own) == 0) {
+             && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
         wire(self);
         return (PyObject *)self;
     }
@@ -142,24 +125,12 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 /* ---- end ------------------------------------------------------------------------------------- */
 
 static void
-forget_own(struct ft_tap_object *self)
-{
-    for (Py_ssize_t i = 0; self->own != NULL && i < PyTuple_GET_SIZE(self->own); i++) {
-        if (self->engine->codes != NULL) {
-            ft_codes_disown(self->engine, (PyCodeObject *)PyTuple_GET_ITEM(self->own, i));
-        }
-    }
-    Py_CLEAR(self->own);
-}
-
-static void
 tap_dealloc(PyObject *op)
 {
     struct ft_tap_object *self = SELF(op);
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     ft_tap_detach(self->engine, &self->tap);
-    forget_own(self);
     if (self->sink != NULL) {
         self->sink->ops->close(self->sink);
     }
