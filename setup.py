@@ -1,7 +1,7 @@
 """Builds the extension and puts the start-up hook at the root of site-packages.
 
-Switches: PYFTRACE_BUILD, words of: debug (no optimisation), asan (AddressSanitizer and UBSan), werror.
-"""
+Switches: PYFTRACE_BUILD, words of: debug (no optimisation), asan (AddressSanitizer and UBSan),
+werror."""
 
 import os
 import shutil
@@ -80,7 +80,12 @@ class BuildExt(build_ext):
 
 
 def flags() -> list[str]:
-    words = ["-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-O0" if "debug" in SWITCHES else "-O3"]
+    words = [
+        "-std=c11",
+        "-D_GNU_SOURCE",
+        "-fvisibility=hidden",
+        "-O0" if "debug" in SWITCHES else "-O3",
+    ]
     words += ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes"]
     if "werror" in SWITCHES:
         words.append("-Werror")
@@ -89,8 +94,12 @@ def flags() -> list[str]:
     return words
 
 
-sources = [os.path.relpath(path, HERE) for path in glob(str(HERE / "src" / "**" / "*.c"), recursive=True)]
-headers = [os.path.relpath(path, HERE) for path in glob(str(HERE / "src" / "**" / "*.h"), recursive=True)]
+sources = [
+    os.path.relpath(path, HERE) for path in glob(str(HERE / "src" / "**" / "*.c"), recursive=True)
+]
+headers = [
+    os.path.relpath(path, HERE) for path in glob(str(HERE / "src" / "**" / "*.h"), recursive=True)
+]
 
 setup(
     ext_modules=[

@@ -1,9 +1,8 @@
 """Function tracer for CPython 3.12+ on sys.monitoring (PEP 669): ftrace for Python.
 
-    @pyftrace.trace                     # decorator: prints the tree of each call
-    traced = pyftrace.trace(func)       # wrapper
-    with pyftrace.trace(depth=3): ...   # context manager
-    with pyftrace.report() as r: ...    # times per function: print(r), r.rows, r.calls("app.db.query")
+    @pyftrace.trace                     # decorator: prints the tree of each call traced =
+    pyftrace.trace(func)       # wrapper with pyftrace.trace(depth=3): ...   # context manager with
+    pyftrace.report() as r: ...    # times per function: print(r), r.rows, r.calls("app.db.query")
     pyftrace.start(); pyftrace.stop()   # across notebook cells
 
 Keywords are the command line's options: ``pyftrace -h`` lists them.

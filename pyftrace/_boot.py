@@ -1,5 +1,6 @@
-"""Arms the engine in a Python that starts with ``PYFTRACE`` in its environment, and prints what is to
-be printed at its end. Runs inside the traced program: small imports only, and never a traceback."""
+"""Arms the engine in a Python that starts with ``PYFTRACE`` in its environment, and prints what is
+to be printed at its end. Runs inside the traced program: small imports only, and never a
+traceback."""
 
 import os
 import sys
@@ -55,7 +56,9 @@ def library_folders() -> tuple[str, ...]:
     """Where the standard library lies, without importing sysconfig (1.5 ms and 20 modules)."""
     pure = os.path.dirname(os.path.abspath(os.__file__))
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    built = [os.path.join(p, sys.platlibdir, version) for p in (sys.base_prefix, sys.base_exec_prefix)]
+    built = [
+        os.path.join(p, sys.platlibdir, version) for p in (sys.base_prefix, sys.base_exec_prefix)
+    ]
     return tuple(dict.fromkeys([pure, os.path.realpath(pure), *built]))
 
 
@@ -154,9 +157,7 @@ def nothing_shown(left_out: "list[tuple[str, int]]") -> str:
              else f"{others[0][0]} (1 function)"]  # fmt: skip
     parts += [f"{name} ({count})" for name, count in others[1:4]]
     more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-    return (
-        f"no calls in scope; left out: {', '.join(parts)}{more}. Try --include {others[0][0]}"
-    )
+    return f"no calls in scope; left out: {', '.join(parts)}{more}. Try --include {others[0][0]}"
 
 
 def _nearest_name(pattern: str) -> str:

@@ -5,7 +5,6 @@ stream, a filter and a sink. Taps attach to the engine, several at once; the eng
 when the first one attaches and gives it back in :func:`stop`.
 """
 
-from collections.abc import Callable
 from types import CodeType
 from typing import Literal, Protocol
 
@@ -49,7 +48,8 @@ class Tap:
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
-        holders), when the events are refused, when 32 other taps are active, or when it is attached already."""
+        holders), when the events are refused, when 32 other taps are active, or when it is attached
+        already."""
     def watch_all(self) -> None:
         """As attach(), but no error when it is attached already."""
     def detach(self) -> None:
@@ -68,7 +68,8 @@ class Tap:
     def close(self) -> None:
         """Detach, flush and close ``file``. Collected rows can still be read."""
     def rows(self) -> list[tuple[str, str, str, int, int, int, int, int, int, int, int]]:
-        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns, max_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
+        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
+        max_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
     def render(
         self,
         format: Literal["table", "json", "csv"] = "table",
@@ -109,8 +110,9 @@ def arm(
 ) -> None:
     """Attach ``tap`` as a whole program's: tracing begins at the first frame without a Python
     caller on this thread (start-up is over), and until ``__main__``'s own code only user code is
-    kept. ``package`` is the top-level package of ``-m``. SIGTERM and SIGHUP, if at their default, write out
-    the tap's file, or the table in ``style`` (format, sort, columns, limit, footer), and then kill as before."""
+    kept. ``package`` is the top-level package of ``-m``. SIGTERM and SIGHUP, if at their default,
+    write out the tap's file, or the table in ``style`` (format, sort, columns, limit, footer), and
+    then kill as before."""
 
 def disarm() -> None:
     """Detach the armed tap and give SIGTERM and SIGHUP back."""

@@ -1,5 +1,5 @@
-"""The entry point of ``pyftrace.start`` (PEP 829, Python 3.15 and later): every start of Python calls
-it, so it does nothing but look for the variable."""
+"""The entry point of ``pyftrace.start`` (PEP 829, Python 3.15 and later): every start of Python
+calls it, so it does nothing but look for the variable."""
 
 import os
 

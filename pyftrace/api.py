@@ -34,7 +34,9 @@ def _options(keywords: dict[str, Any], **fixed: Any) -> Options:
             raise TypeError(f"'{name}' is an option of the command line only")
         if name not in DEFAULTS:
             close = nearest(name, DEFAULTS)
-            raise TypeError(f"unknown option '{name}'" + (f"; did you mean {close}?" if close else ""))
+            raise TypeError(
+                f"unknown option '{name}'" + (f"; did you mean {close}?" if close else "")
+            )
     return Options(**keywords, **fixed)
 
 
@@ -102,7 +104,8 @@ class _Switch:
         self.tap: _engine.Tap | None = None
 
     def enter(self) -> _engine.Tap:
-        """The tap, entered; sys.stdout is looked at anew, as each outermost call may find another."""
+        """The tap, entered; sys.stdout is looked at anew, as each outermost call may find
+        another."""
         stream = sys.stdout if self.file is None else self.file
         tap = self.tap
         if tap is None or stream is not self.stream:
@@ -115,8 +118,8 @@ class _Switch:
 
 
 def _adopt(func: Callable[..., Any]) -> str | None:
-    """Make a function's own code user code wherever it lies; its top-level package, if that is not user
-    code by itself."""
+    """Make a function's own code user code wherever it lies; its top-level package, if that is not
+    user code by itself."""
     inner: Any = inspect.unwrap(func)
     while isinstance(inner, functools.partial):
         inner = inner.func
@@ -256,7 +259,7 @@ def _asyncgen_wrapper(
     return wrapper
 
 
-# ---- trace -----------------------------------------------------------------------------------------
+# ---- trace ---------------------------------------------------------------------------------------
 
 
 class _Trace:
@@ -271,7 +274,8 @@ class _Trace:
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         if not callable(func):
             raise TypeError(f"trace() takes a function, not {type(func).__name__}")
-        return _decorate(func, self._options, self._file, self._all)
+        wrapped: Callable[P, R] = _decorate(func, self._options, self._file, self._all)
+        return wrapped
 
     def __enter__(self) -> Self:
         if self._tap is not None:
@@ -307,14 +311,20 @@ def trace(func: Callable[P, R], /, **options: Any) -> Callable[P, R]: ...
 @overload
 def trace(func: None = None, /, **options: Any) -> _Trace: ...
 def trace(
-    func: Callable[P, R] | None = None, /, *, file: Any = None, threads: str | None = None, **options: Any
+    func: Callable[P, R] | None = None,
+    /,
+    *,
+    file: Any = None,
+    threads: str | None = None,
+    **options: Any,
 ) -> Callable[P, R] | _Trace:
     """Print the tree of calls: of a function (decorator, wrapper) or of a ``with`` block.
 
-    ``trace(func)`` keeps the function's signature, name, docstring and async or generator nature. It
-    sees its own call's thread or task, a ``with`` block the calling thread; ``threads="all"`` sees all.
-    The tree goes to ``sys.stdout`` as it is when a call or block begins, or to ``file``: a path or a
-    stream. Other keywords are the command line's options: ``depth=3, args=True, function="parse*"``.
+    ``trace(func)`` keeps the function's signature, name, docstring and async or generator nature.
+    It sees its own call's thread or task, a ``with`` block the calling thread; ``threads="all"``
+    sees all. The tree goes to ``sys.stdout`` as it is when a call or block begins, or to ``file``:
+    a path or a stream. Other keywords are the command line's options: ``depth=3, args=True,
+    function="parse*"``.
 
     >>> import sys, pyftrace
     >>> def double(x):
@@ -330,10 +340,11 @@ def trace(
         return _Trace(checked, file, threads)
     if not callable(func):
         raise TypeError(f"trace() takes a function, not {type(func).__name__}")
-    return cast("Callable[P, R]", _decorate(func, checked, file, threads == "all"))
+    wrapped: Callable[P, R] = _decorate(func, checked, file, threads == "all")
+    return wrapped
 
 
-# ---- report ------------------------------------------------------------------------------------------
+# ---- report --------------------------------------------------------------------------------------
 
 
 class _Counting(Report):
@@ -346,7 +357,9 @@ class _Counting(Report):
 
     def __enter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("this report is entered already; make another with pyftrace.report()")
+            raise RuntimeError(
+                "this report is entered already; make another with pyftrace.report()"
+            )
         self._entered = True
         if self._all:
             self._tap.attach()
@@ -378,13 +391,14 @@ def report(*, threads: str | None = None, **options: Any) -> _Counting:
     return _Counting(_options(options, report=True), threads)
 
 
-# ---- start and stop ------------------------------------------------------------------------------------
+# ---- start and stop ------------------------------------------------------------------------------
 
 _started: _engine.Tap | None = None
 
 
 def start(*, file: Any = None, **options: Any) -> None:
-    """Print the tree of every thread from now until :func:`stop`. RuntimeError when started already."""
+    """Print the tree of every thread from now until :func:`stop`. RuntimeError when started
+    already."""
     global _started
     if _started is not None:
         raise RuntimeError("tracing is started already; pyftrace.stop() ends it")
@@ -394,8 +408,8 @@ def start(*, file: Any = None, **options: Any) -> None:
 
 
 def stop() -> None:
-    """End what :func:`start` began and switch everything off, also what decorated functions left on:
-    their next call switches it on again. No error when nothing was started."""
+    """End what :func:`start` began and switch everything off, also what decorated functions left
+    on: their next call switches it on again. No error when nothing was started."""
     global _started
     tap, _started = _started, None
     if tap is not None:

@@ -7,7 +7,10 @@ from pyftrace._version import __version__
 
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
-RESERVED = ("record replay report graph info dump diff html tui completion merge").split()
+RESERVED = (
+    "record", "replay", "report", "graph", "info", "dump", "diff", "html", "tui", "completion",
+    "merge",
+)  # fmt: skip
 
 EXAMPLES = """\
 Examples:
@@ -51,8 +54,8 @@ def help_text() -> str:
         f"  {'-V, --version':<32}  print the version",
         f"  {'-h, --help':<32}  print this help",
         "",
-        "Patterns are globs over a function's name, module:name or module.name; with a '/' over its",
-        "file. PYFTRACE='OPTIONS' in the environment traces a python started without pyftrace.",
+        "Patterns are globs over a function's name, module:name or module.name; with a '/' over",
+        "its file. PYFTRACE='OPTIONS' in the environment traces a python started without pyftrace.",
         "",
         EXAMPLES,
     ]
@@ -63,7 +66,8 @@ def run(words: "list[str]") -> int:
     """The exit status; does not return when a target is run (exec)."""
     if words and words[0] in RESERVED:
         return refuse(
-            f"'{words[0]}' is a verb of a coming version; to trace a file of that name: ./{words[0]}"
+            f"'{words[0]}' is a verb of a coming version;"
+            f" to trace a file of that name: ./{words[0]}"
         )
     try:
         fields, target, ended = opts.parse(words)

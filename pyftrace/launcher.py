@@ -108,7 +108,8 @@ def hook_installed() -> bool:
 
 
 def _package_folders() -> "list[str]":
-    """Where a built pyftrace lies: beside this file, or installed while a source folder hides it."""
+    """Where a built pyftrace lies: beside this file, or installed while a source folder hides
+    it."""
     folders = [os.path.dirname(os.path.abspath(__file__))]
     folders += [os.path.join(folder, "pyftrace") for folder in (*_site_folders(), *sys.path)]
     return [folder for folder in folders if _is_built(folder)]

@@ -5,7 +5,7 @@ Imported into traced processes, so it imports nothing.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Any
 
 SORT_KEYS = ("total", "self", "calls", "avg", "min", "max", "name")
@@ -48,8 +48,7 @@ class Row:
         return self.kind not in ("flag", "unflag", "count")
 
 
-SCOPE, TREE, REPORT, OUTPUT, HIDDEN = (
-    "What is traced", "The tree", "The report", "Output", "")
+SCOPE, TREE, REPORT, OUTPUT, HIDDEN = ("What is traced", "The tree", "The report", "Output", "")
 
 TABLE = (
     Row("-v --verbose", "verbose", "count", SCOPE,
@@ -229,7 +228,7 @@ def _checked_pattern(name: str, pattern: "Any") -> str:
     rest = pattern
     while "[" in rest:
         rest = rest.partition("[")[2]
-        body, close, rest = rest[1:].partition("]") if rest else ("", "", "")
+        _, close, rest = rest[1:].partition("]") if rest else ("", "", "")
         if not close:
             raise OptionError(f"{name}: bad pattern '{pattern}': '[' is not closed")
     try:
@@ -251,7 +250,8 @@ def _checked_words(row: Row, words: "list[str]") -> tuple[str, ...]:
 
 
 def distance(a: str, b: str, most: int) -> int:
-    """How many letters differ between two words (inserted, left out, replaced), at most ``most + 1``."""
+    """How many letters differ between two words (inserted, left out, replaced), at most ``most +
+    1``."""
     if abs(len(a) - len(b)) > most:
         return most + 1
     row = list(range(len(b) + 1))
@@ -267,9 +267,8 @@ def distance(a: str, b: str, most: int) -> int:
 def nearest(name: str, known: "Iterable[str]") -> str | None:
     """The known name that a mistyped one is likely to mean; None when none is close.
 
-    Our own, not difflib's: at a traced program's end nothing may be imported (a module that evals text
-    makes CPython forget that a KeyboardInterrupt is about to end the process).
-    """
+    Our own, not difflib's: at a traced program's end nothing may be imported (a module that evals
+    text makes CPython forget that a KeyboardInterrupt is about to end the process)."""
     most = 1 + len(name) // 4
     best, found = most + 1, None
     for other in sorted(known):
@@ -294,10 +293,9 @@ def _nearest(name: str, known: "Iterable[str]") -> str:
 def parse(words: "list[str]") -> "tuple[dict[str, Any], list[str], str | None]":
     """Options before the target: their fields, the words from the target on, and what ended it.
 
-    The third is ``-h`` or ``-V`` when one of them was asked for, ``--`` when that preceded the target
-    (a file then, even if named like a verb), else None. The target of ``-m`` and ``-c`` begins with
-    these words themselves.
-    """
+    The third is ``-h`` or ``-V`` when one of them was asked for, ``--`` when that preceded the
+    target (a file then, even if named like a verb), else None. The target of ``-m`` and ``-c``
+    begins with these words themselves."""
     fields: dict[str, Any] = {}
     at = 0
     while at < len(words):

@@ -10,7 +10,8 @@ class Refusal(Exception):
 
 
 class Target:
-    """``words`` for the interpreter (``python``: another one than ours), and how it is announced."""
+    """``words`` for the interpreter (``python``: another one than ours), and how it is
+    announced."""
 
     __slots__ = ("announce", "package", "python", "words")
 
@@ -125,14 +126,19 @@ def _interpreter_of(path: str) -> str | None:
     elif words and os.path.basename(words[0]) == "sh" and len(lines) > 1:
         _, quote, rest_of_line = lines[1].partition("'''exec' ")
         if quote:
-            words = [rest_of_line.strip().split('"')[1]] if '"' in rest_of_line else rest_of_line.split()
+            words = (
+                [rest_of_line.strip().split('"')[1]]
+                if '"' in rest_of_line
+                else rest_of_line.split()
+            )
     if not words or "python" not in os.path.basename(words[0]):
         return None
     return words[0]
 
 
 def _same_python(interpreter: str) -> bool:
-    """Whether it is this environment's: same folder, since a venv's pythons are links to one file."""
+    """Whether it is this environment's: same folder, since a venv's pythons are links to one
+    file."""
     ours = (sys.executable, os.path.join(sys.prefix, "bin", os.path.basename(interpreter)))
     try:
         there = os.path.join(os.path.realpath(os.path.dirname(interpreter)), "")

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 class Row(NamedTuple):
     """One function. Times are in ns over whole activations; a generator's suspended time is not its
-    own, recursion is counted once. ``calls`` counts PY_START, one per generator or coroutine run."""
+    own, recursion is counted once. ``calls`` counts PY_START, one per generator or coroutine
+    run."""
 
     function: str
     module: str
@@ -41,8 +42,8 @@ class Report:
     def rows(self) -> list[Row]:
         """One row per function, those with the largest total first (as ``sort=`` says)."""
         rows = [
-            Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes, total,
-                own, least, most, total // calls if calls else 0)
+            Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
+                total, own, least, most, total // calls if calls else 0)
             for name, module, file, line, ordinal, calls, resumes, total, own, least, most
             in self._tap.rows()
         ]  # fmt: skip
@@ -52,7 +53,7 @@ class Report:
                 rows.sort(key=lambda row: row.function)
             else:
                 field = "calls" if key == "calls" else f"{key}_ns"
-                rows.sort(key=lambda row: -int(getattr(row, field)))  # noqa: B023
+                rows.sort(key=lambda row: -int(getattr(row, field)))
         return rows
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -96,9 +97,18 @@ class Report:
     def __str__(self) -> str:
         return self.render().strip("\n")
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         columns = ("function", "total_ns", "calls", "self_ns", "avg_ns", "file")
-        titles = ("Function Name", "Total Execution Time", "Call Count", "Self Time", "Average", "Where")
+        titles = (
+            "Function Name",
+            "Total Execution Time",
+            "Call Count",
+            "Self Time",
+            "Average",
+            "Where",
+        )
         head = "".join(f"<th style='text-align:left'>{title}</th>" for title in titles)
         limit = self._options.limit or len(self.rows)
         body = "".join(_html_row(row, columns) for row in self.rows[:limit])

@@ -66,8 +66,10 @@ def test_decorated_recursion_is_one_tree(capsys):
         return 1 if n < 2 else n * fact(n - 1)
 
     fact(3)
-    shown = [line.replace("test_decorated_recursion_is_one_tree.<locals>.", "") for line in
-             lines(capsys.readouterr().out)]
+    shown = [
+        line.replace("test_decorated_recursion_is_one_tree.<locals>.", "")
+        for line in lines(capsys.readouterr().out)
+    ]
     assert shown == [
         "Called fact",
         "    Called fact",

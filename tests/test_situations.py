@@ -3,9 +3,8 @@ mode; standard output, standard error and the exit status are the same, and in t
 has its way out.
 
 A program may say what it is given by comments in its head: `# args:`, `# stdin:`, `# signal` (the
-parent sends SIGTERM once the program has said "ready"), `# unfinished` (frames stay open at its end),
-`# threads` (the order of lines of different threads is free), `# only: MODE ...`.
-"""
+parent sends SIGTERM once the program has said "ready"), `# unfinished` (frames stay open at its
+end), `# threads` (the order of lines of different threads is free), `# only: MODE ...`."""
 
 import os
 import re

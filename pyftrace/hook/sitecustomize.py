@@ -1,5 +1,5 @@
-"""Put in front of PYTHONPATH where pyftrace's start-up hook is not installed: takes itself out of the
-way, runs the sitecustomize that it stands before, and arms the engine."""
+"""Put in front of PYTHONPATH where pyftrace's start-up hook is not installed: takes itself out of
+the way, runs the sitecustomize that it stands before, and arms the engine."""
 
 import importlib.util
 import os

@@ -40,7 +40,8 @@ ft_clock_ticks(void)
     return ft_clock_monotonic_ns();
 }
 
-/* How to turn ticks into ns now: take one scale and use it for every number of one table or line. */
+/* How to turn ticks into ns now: take one scale and use it for every number of one table or line.
+ */
 struct ft_scale {
     uint64_t mul;      /* ns = (ticks * mul) >> 32, computed in 128 bits */
 };

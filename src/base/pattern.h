@@ -1,5 +1,6 @@
-/* Shell globs (* ? [set] [!set], backslash quotes; '*' also crosses '.' and '/') over UTF-8 bytes, and the project's rule
- * for which name of a function a pattern is held against. Linear in practice: one backtrack point. */
+/* Shell globs (* ? [set] [!set], backslash quotes; '*' also crosses '.' and '/') over UTF-8 bytes,
+ * and the project's rule for which name of a function a pattern is held against. Linear in
+ * practice: one backtrack point. */
 #ifndef FT_BASE_PATTERN_H
 #define FT_BASE_PATTERN_H
 
@@ -17,9 +18,9 @@ bool ft_glob_valid(struct ft_str pattern);
 bool ft_pattern_matches(struct ft_str pattern, struct ft_str module, struct ft_str qualname,
                         struct ft_str file);
 
-/* --include, --only: a pattern with '/' is a path as above; one in <> is the file name itself (a glob);
- * otherwise a glob over the module's dotted name or any package above it: "sqlglot" matches module
- * sqlglot and sqlglot.optimizer.scope, "app.*" matches app.db and app.db.models. */
+/* --include, --only: a pattern with '/' is a path as above; one in <> is the file name itself (a
+ * glob); otherwise a glob over the module's dotted name or any package above it: "sqlglot" matches
+ * module sqlglot and sqlglot.optimizer.scope, "app.*" matches app.db and app.db.models. */
 bool ft_package_matches(struct ft_str pattern, struct ft_str module, struct ft_str file);
 
 #endif

@@ -35,7 +35,8 @@ type_dict_get(PyTypeObject *type, const char *name)
     return value;
 }
 
-/* The first type in the order of resolution whose own dictionary has the name; *value a new reference. */
+/* The first type in the order of resolution whose own dictionary has the name; *value a new
+ * reference. */
 static PyTypeObject *
 type_with(PyTypeObject *type, const char *name, PyObject **value)
 {
@@ -112,7 +113,8 @@ describe_descriptor(PyObject *callable, struct description *d)
     return true;
 }
 
-/* A slot bound to its object, as super().__init__ gives: the class that has the slot, and its name. */
+/* A slot bound to its object, as super().__init__ gives: the class that has the slot, and its name.
+ */
 static bool
 describe_wrapper(PyObject *callable, struct description *d)
 {

@@ -75,7 +75,8 @@ dict_get(PyObject *dict, const char *key)
     return value;
 }
 
-/* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or NULL. */
+/* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or
+ * NULL. */
 static PyObject *
 module_name(PyObject *globals, bool *is_main)
 {
@@ -357,8 +358,8 @@ find(struct ft_codes *codes, uint64_t key, const struct ft_func_names *names)
     return NULL;
 }
 
-/* Library functions that start a process or an interpreter that is not traced: each of their calls is
- * counted, for the note at exit. */
+/* Library functions that start a process or an interpreter that is not traced: each of their calls
+ * is counted, for the note at exit. */
 static const struct {
     const char *module, *name;
     enum ft_spawn spawn;

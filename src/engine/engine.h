@@ -41,8 +41,8 @@ extern const struct ft_event_row ft_event_table[FT_EV_COUNT];
 
 enum ft_spawn { FT_SPAWN_NOTHING, FT_SPAWN_PROCESS, FT_SPAWN_INTERPRETER };
 
-/* What the engine knows of a function: one record for all code objects that are equal in name, file,
- * line and positions. Hangs on each code object by co_extra. */
+/* What the engine knows of a function: one record for all code objects that are equal in name,
+ * file, line and positions. Hangs on each code object by co_extra. */
 struct ft_code {
     struct ft_func func;                 /* first: sinks see only this */
     struct ft_codes *codes;              /* borrowed: the registry outlives its records */

@@ -42,7 +42,8 @@ code_known(struct ft_engine *e, PyCodeObject *code)
     return c;
 }
 
-/* For the line that says what was left out: in which order, and whether the user's own code called. */
+/* For the line that says what was left out: in which order, and whether the user's own code called.
+ */
 static void
 note_called(struct ft_engine *e, struct ft_code *c)
 {
@@ -74,9 +75,10 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
     return Py_NewRef(e->disable);
 }
 
-/* ---- the short way ---------------------------------------------------------------------------------
- * One tap, all threads, no texts (a report, a recording), a function shown whatever its caller: what
- * ft_stack_enter and ft_stack_leave do in general, without their choices. */
+/* ---- the short way --------------------------------------------------------------------------- */
+
+/* One tap, all threads, no texts (a report, a recording), a function shown whatever its caller:
+ * what ft_stack_enter and ft_stack_leave do in general, without their choices. */
 
 static inline bool
 enter_plain(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c)

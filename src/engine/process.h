@@ -24,7 +24,8 @@ struct ft_process_hooks {
     void (*dying)(void *ctx);            /* async-signal-safe */
     void *ctx;
 };
-/* Takes SIGTERM and SIGHUP where they are at their default. `hooks` is copied; its ctx must live on. */
+/* Takes SIGTERM and SIGHUP where they are at their default. `hooks` is copied; its ctx must live
+ * on. */
 void ft_process_watch(const struct ft_process_hooks *hooks);
 void ft_process_unwatch(void);
 

@@ -195,7 +195,8 @@ caller_for(struct ft_engine *e, PyCodeObject *code, const struct ft_frame *f)
     return caller;
 }
 
-/* Tells each tap in `mask` that shows the frame. `code` is the function's, or of a C call its caller's. */
+/* Tells each tap in `mask` that shows the frame. `code` is the function's, or of a C call its
+ * caller's. */
 static void
 tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeObject *code,
            enum ft_way way, uint32_t mask)

@@ -1,6 +1,6 @@
 /* Value types of the standard library, exact ones only, read by their fields as C has them: paths,
- * Decimal, datetime, UUID, members of an Enum. Types are taken from the modules already loaded, never imported.
- * GIL held. */
+ * Decimal, datetime, UUID, members of an Enum. Types are taken from the modules already loaded,
+ * never imported. GIL held. */
 #include "engine/codes.h"
 #include "engine/value.h"
 

@@ -233,8 +233,8 @@ ft_tap_left_out(PyObject *self, PyObject *Py_UNUSED(unused))
     if (l.n > 0) {
         qsort(l.codes, l.n, sizeof(l.codes[0]), by_order);
     }
-    /* Those called directly from user code come first: if there are any, packages that only they called
-     * say little. */
+    /* Those called directly from user code come first: if there are any, packages that only they
+     * called say little. */
     bool direct = l.n > 0 && l.codes[0]->from_user;
     for (size_t i = 0; counts != NULL && i < l.n; i++) {
         PyObject *package = top_level(l.codes[i]->func.module);

@@ -1,5 +1,5 @@
-/* Lines into a Python stream, through its write() bound when the tap was made. Never flushed by us, so
- * lines keep the order that a print there would have. What the stream refuses for the moment is
+/* Lines into a Python stream, through its write() bound when the tap was made. Never flushed by us,
+ * so lines keep the order that a print there would have. What the stream refuses for the moment is
  * kept and goes out with the next line; what it refuses for good is counted. GIL held; write() may
  * let other threads in, so nothing here is relied on across it. */
 #include <errno.h>

@@ -17,15 +17,16 @@ struct ft_output {
     uint64_t lost_lines;      /* lines that could not be written */
 };
 
-/* A file of ours, created or truncated (mode 0666 & ~umask, as a shell's '>' would), O_APPEND|O_CLOEXEC, its descriptor
- * moved to a high number so that the program's own numbers are as untraced. Before every write it is
- * compared by fstat with the file opened: a program that closed our descriptor (os.closerange) may
- * have opened its own file under the number, and that we never write into; then the path is opened again by name if it is still the same file, else lines count as lost.
- * Not a regular file (a FIFO, /dev/stderr, /dev/null): written, not truncated.
- * NULL with errno set when it cannot be opened. */
+/* A file of ours, created or truncated (mode 0666 & ~umask, as a shell's '>' would),
+ * O_APPEND|O_CLOEXEC, its descriptor moved to a high number so that the program's own numbers are
+ * as untraced. Before every write it is compared by fstat with the file opened: a program that
+ * closed our descriptor (os.closerange) may have opened its own file under the number, and that we
+ * never write into; then the path is opened again by name if it is still the same file, else lines
+ * count as lost. Not a regular file (a FIFO, /dev/stderr, /dev/null): written, not truncated. NULL
+ * with errno set when it cannot be opened. */
 struct ft_output *ft_output_file(const char *path);
-/* Write every line at once from now on: a forked child shares the file with its parent. Called in the
- * child, it also drops what the buffer inherited. */
+/* Write every line at once from now on: a forked child shares the file with its parent. Called in
+ * the child, it also drops what the buffer inherited. */
 void ft_output_file_forked(struct ft_output *out);
 /* Async-signal-safe: writes what the buffer holds with write(2) alone. */
 void ft_output_file_emergency(struct ft_output *out);

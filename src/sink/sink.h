@@ -1,8 +1,8 @@
 /* The call stream: what the engine (live) or a walker (over a recording) tells a sink.
  *
  * Everything here is plain C and knows nothing of Python. A producer asks the sink once what it
- * NEEDS and fills only those fields of struct ft_call; the others are undefined. Strings and structs are borrowed
- * for the duration of the call, struct ft_func may be kept with ft_func_ref().
+ * NEEDS and fills only those fields of struct ft_call; the others are undefined. Strings and
+ * structs are borrowed for the duration of the call, struct ft_func may be kept with ft_func_ref().
  *
  * Threads: a producer calls thread_begin once for each thread before its first event and hands the
  * lane it got to every later call for that thread. Calls of one lane never overlap; calls of
@@ -64,7 +64,8 @@ struct ft_call {
     uint32_t call_line; /* its current line, 0: unknown */
     struct ft_str args; /* printable, without parentheses: "a=10, b=2" */
     struct ft_str
-        value; /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
+        /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
+        value;
     const struct ft_task *task; /* NULL: not in a task */
 };
 
@@ -76,7 +77,8 @@ struct ft_sink_ops {
     /* A lane for one thread, NULL when memory ran out (the producer then skips the thread and
      * counts it as lost). */
     void *(*thread_begin)(struct ft_sink *sink, const struct ft_thread_info *info);
-    /* The thread ended; its lane is the sink's to keep or free. Frames still open count as FT_LEFT. */
+    /* The thread ended; its lane is the sink's to keep or free. Frames still open count as FT_LEFT.
+     */
     void (*thread_end)(struct ft_sink *sink, void *lane);
     void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);

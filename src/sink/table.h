@@ -1,8 +1,8 @@
 /* Per-function totals: calls, total, self, min, max, resumes. Live and recorded.
  *
  * Lanes count alone, in arrays indexed by ft_func.id, without locks; rows are merged when asked for
- * (under the GIL or when all lanes are quiet). Growth publishes the new array before the old one is retired, so
- * that a signal handler can read at any instant. */
+ * (under the GIL or when all lanes are quiet). Growth publishes the new array before the old one is
+ * retired, so that a signal handler can read at any instant. */
 #ifndef FT_SINK_TABLE_H
 #define FT_SINK_TABLE_H
 

@@ -162,7 +162,8 @@ to_ns(struct ft_table_rows *rows, struct ft_scale scale)
     }
 }
 
-/* A lane may hold a function that no call of it reached: seen, but only resumed before we looked. */
+/* A lane may hold a function that no call of it reached: seen, but only resumed before we looked.
+ */
 int
 ft_table_collect(struct ft_sink *sink, struct ft_table_rows *rows)
 {

@@ -1,5 +1,5 @@
-/* The table as people, JSON and CSV readers see it. Async-signal-safe when the buffer has room: text
- * is handed on in pieces. */
+/* The table as people, JSON and CSV readers see it. Async-signal-safe when the buffer has room:
+ * text is handed on in pieces. */
 #include "sink/table.h"
 
 #include <string.h>

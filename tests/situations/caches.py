@@ -1,7 +1,7 @@
 import functools
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def square(x):
     return x * x
 

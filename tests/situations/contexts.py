@@ -43,6 +43,7 @@ def main():
 
 
 import warnings
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     main()

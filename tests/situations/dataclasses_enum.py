@@ -20,7 +20,12 @@ Pair = collections.namedtuple("Pair", "a b")
 
 
 def main():
-    print(sorted([Point(2), Point(1, 5)]), Point(1) == Point(1), Color.RED.describe(), Pair(1, 2)._replace(a=5))
+    print(
+        sorted([Point(2), Point(1, 5)]),
+        Point(1) == Point(1),
+        Color.RED.describe(),
+        Pair(1, 2)._replace(a=5),
+    )
 
 
 main()

@@ -13,6 +13,7 @@ def main():
     sys.path.insert(0, folder)
     importlib.invalidate_caches()
     import late_module
+
     print(late_module.g())
     importlib.reload(late_module)
     try:

@@ -26,9 +26,20 @@ def give(x):
 
 def main():
     now = datetime.datetime(2024, 1, 2, 3, 4, 5)
-    for v in (now, now.date(), now.time(), now.replace(tzinfo=datetime.timezone.utc), datetime.timedelta(1, 2, 3),
-              now.replace(tzinfo=Zone()), decimal.Decimal("1.50"), pathlib.Path("/tmp/x") / "y",
-              uuid.UUID(int=5), Color.RED, Flag.A | Flag.B, pathlib.PurePosixPath("a")):
+    for v in (
+        now,
+        now.date(),
+        now.time(),
+        now.replace(tzinfo=datetime.UTC),
+        datetime.timedelta(1, 2, 3),
+        now.replace(tzinfo=Zone()),
+        decimal.Decimal("1.50"),
+        pathlib.Path("/tmp/x") / "y",
+        uuid.UUID(int=5),
+        Color.RED,
+        Flag.A | Flag.B,
+        pathlib.PurePosixPath("a"),
+    ):
         give(v)
     print("done")
 

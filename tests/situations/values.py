@@ -30,9 +30,35 @@ def give(x):
 def main():
     loop = []
     loop.append(loop)
-    for v in (Loud(), Evil(), Sub(3), [Loud()], loop, {1: Evil()}, "a\x1b[31m\nb\u202e", b"\x00\xff",
-              10**5000, -1.5e300, 1j, {1, 2} - {2}, frozenset([1]), range(3), ..., "x" * 10**6, ("y",) * 10**5,
-              "\udc80", give, main, Loud, int, len, type(None), NotImplemented, memoryview(b"x"), bytearray(b"z")):
+    for v in (
+        Loud(),
+        Evil(),
+        Sub(3),
+        [Loud()],
+        loop,
+        {1: Evil()},
+        "a\x1b[31m\nb\u202e",
+        b"\x00\xff",
+        10**5000,
+        -1.5e300,
+        1j,
+        {1, 2} - {2},
+        frozenset([1]),
+        range(3),
+        ...,
+        "x" * 10**6,
+        ("y",) * 10**5,
+        "\udc80",
+        give,
+        main,
+        Loud,
+        int,
+        len,
+        type(None),
+        NotImplemented,
+        memoryview(b"x"),
+        bytearray(b"z"),
+    ):
         give(v)
     print("done")
 
