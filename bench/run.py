@@ -1,0 +1,226 @@
+"""How much tracing costs, against an empty run, the floor, cProfile and a pure-Python tracer.
+
+    python bench/run.py [--pairs N] [--json FILE] [--only WORKLOAD] [--instructions]
+
+Every mode and the empty run alternate within one process, so that a machine that changes its speed
+does not change the ratios; each figure is the median over the pairs.
+"""
+
+import argparse
+import cProfile
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import baseline_python  # noqa: E402
+import workloads  # noqa: E402
+
+FLOOR_ID = 5  # pyftrace takes 3, baseline_python 4
+
+Mode = tuple[Callable[[], None], Callable[[], None]]
+
+
+def build_floor(folder: Path) -> None:
+    """Build ft_floor into `folder` and make it importable."""
+    subprocess.run(
+        [sys.executable, HERE / "floor" / "setup.py", "-q", "build_ext", "--build-lib", folder,
+         "--build-temp", folder / "tmp"],
+        check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    sys.path.insert(0, str(folder))
+
+
+def floor(kind: str) -> Mode:
+    import ft_floor
+
+    def start() -> None:
+        events = sys.monitoring.events
+        sys.monitoring.use_tool_id(FLOOR_ID, "floor")
+        for name in ("PY_START", "PY_RETURN", "PY_RESUME", "PY_YIELD", "PY_UNWIND", "PY_THROW"):
+            sys.monitoring.register_callback(FLOOR_ID, getattr(events, name), ft_floor.make(kind))
+        sys.monitoring.set_events(
+            FLOOR_ID,
+            events.PY_START | events.PY_RETURN | events.PY_RESUME | events.PY_YIELD
+            | events.PY_UNWIND | events.PY_THROW,
+        )  # fmt: skip
+
+    def stop() -> None:
+        sys.monitoring.set_events(FLOOR_ID, 0)
+        sys.monitoring.free_tool_id(FLOOR_ID)
+
+    return start, stop
+
+
+def ours(kind: str, **options: object) -> Mode:
+    from pyftrace import _boot, _engine
+
+    _engine.set_paths(_boot.library_folders(), _boot.own_folders())
+    tap = _engine.Tap(kind, **options)  # type: ignore[arg-type]
+    return tap.attach, tap.detach
+
+
+def modes(folder: Path) -> dict[str, Mode]:
+    profile = cProfile.Profile(builtins=False)
+    text = baseline_python.TextTracer(str(folder / "python.txt"), str(HERE))
+    report = baseline_python.ReportTracer(str(HERE))
+    text.stop = baseline_python._switch_off  # type: ignore[method-assign]  # the file stays open
+    return {
+        "empty callbacks": floor("empty"),
+        "floor: with a clock": floor("clock"),
+        "pyftrace --report": ours("report"),
+        "pyftrace -o FILE": ours("text", file=str(folder / "tree.txt"), values="none"),
+        "cProfile": (profile.enable, profile.disable),
+        "pure Python, report": (report.start, report.stop),
+        "pure Python, text": (text.start, text.stop),
+    }
+
+
+def once(work: Callable[[], int]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def measure(work: Callable[[], int], found: dict[str, Mode], pairs: int) -> dict[str, list[float]]:
+    """Seconds per run by mode, and of the empty runs between them."""
+    times: dict[str, list[float]] = {"untraced": []} | {name: [] for name in found}
+    once(work)
+    for _ in range(pairs):
+        for name, (start, stop) in found.items():
+            times["untraced"].append(once(work))
+            start()
+            try:
+                once(work)  # the first run after a switch instruments the code
+                times[name].append(once(work))
+            finally:
+                stop()
+    return times
+
+
+def table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in
+                  enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )  # fmt: skip
+
+
+def in_process(pairs: int, only: str | None, folder: Path) -> dict[str, dict[str, float]]:
+    found = modes(folder)
+    result: dict[str, dict[str, float]] = {}
+    names = [name for name in workloads.ALL if only in (None, name)]
+    rows = [["added per call, ns (x of untraced)", *names]]
+    measured = {name: measure(workloads.ALL[name], found, pairs) for name in names}
+    for mode in ("untraced", *found):
+        row = [mode]
+        for name in names:
+            calls = workloads.ALL[name]()
+            base = statistics.median(measured[name]["untraced"])
+            took = statistics.median(measured[name][mode])
+            added = (took - base) / calls * 1e9
+            result.setdefault(mode, {})[name] = added
+            per_call = f"{took / calls * 1e9:.0f}" if mode == "untraced" else f"+{added:.0f}"
+            row.append(f"x{took / base:.2f}" if calls == 1 else f"{per_call} (x{took / base:.2f})")
+        rows.append(row)
+    print(table(rows))
+    return result
+
+
+def start_up(pairs: int, folder: Path) -> dict[str, float]:
+    """Whole processes over an empty program, ms."""
+    script = folder / "empty.py"
+    script.write_text("")
+    commands = {
+        "python empty.py": [sys.executable, script],
+        "pyftrace empty.py": [sys.executable, "-m", "pyftrace", "-q", script],
+        "python -m cProfile empty.py": [sys.executable, "-m", "cProfile", script],
+    }
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(pairs):
+        for name, command in commands.items():
+            begin = time.perf_counter()
+            subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
+            times[name].append((time.perf_counter() - begin) * 1000)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    base = medians["python empty.py"]
+    print("\nstart-up, ms:")
+    for name, value in medians.items():
+        print(f"  {name:<30} {value:6.1f}  (+{value - base:.1f})")
+    return medians
+
+
+def instructions(folder: Path) -> dict[str, float]:
+    """Instructions added per call of fib, counted by callgrind."""
+    if shutil.which("valgrind") is None:
+        print("\ninstructions: valgrind is not installed")
+        return {}
+    code = (
+        "import sys; sys.path[:0] = [{bench!r}, {site!r}]\n"
+        "import workloads\n{start}\nworkloads.fib(21)\nworkloads.fib(21)\n{stop}\n"
+    )
+    tap = "from pyftrace import _engine as E; t = E.Tap({}); t.attach()"
+    variants = {
+        "untraced": ("", ""),
+        "pyftrace --report": (tap.format("'report'"), "t.detach()"),
+        "pyftrace -o FILE": (
+            tap.format(f"'text', file={str(folder / 'cg.txt')!r}, values='none'"), "t.detach()"),
+        "cProfile": ("import cProfile; p = cProfile.Profile(); p.enable()", "p.disable()"),
+    }  # fmt: skip
+    import pyftrace
+
+    site = str(Path(pyftrace.__file__).parents[1])
+    counts: dict[str, int] = {}
+    for name, (start, stop) in variants.items():
+        text = code.format(bench=str(HERE), site=site, start=start, stop=stop)
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-s",
+             "-c", text],
+            env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        line = next(x for x in done.stderr.splitlines() if "Collected" in x)
+        counts[name] = int(line.rpartition(":")[2].replace(",", ""))
+    calls = 2 * workloads.fib(21)
+    added = {name: (count - counts["untraced"]) / calls for name, count in counts.items()}
+    print("\ninstructions added per call (fib, imports of the tracer included):")
+    for name, value in added.items():
+        print(f"  {name:<30} {value:6.0f}")
+    return added
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--only", choices=list(workloads.ALL))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--instructions", action="store_true", help="by callgrind; a minute")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build_floor(folder)
+        print(f"python {sys.version.split()[0]}, {options.pairs} pairs, medians\n")
+        result: dict[str, object] = {
+            "python": sys.version,
+            "ns_per_call": in_process(options.pairs, options.only, folder),
+            "start_up_ms": start_up(options.pairs, folder),
+        }
+        if options.instructions:
+            result["instructions_per_call"] = instructions(folder)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
