@@ -87,6 +87,7 @@ def flags() -> list[str]:
         "-O0" if "debug" in SWITCHES else "-O3",
     ]
     words += ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes"]
+    words += ["-fno-plt", "-fno-semantic-interposition"]
     if "werror" in SWITCHES:
         words.append("-Werror")
     if "asan" in SWITCHES:

@@ -100,6 +100,7 @@ def test_editable_install_carries_the_hook(clone: Path, tmp_path: Path):
     folder = tmp_path / "venv"
     sh(sys.executable, "-m", "venv", "--system-site-packages", folder, cwd=tmp_path)
     pytest.importorskip("setuptools")
+    pytest.importorskip("pip")
     here = [p for p in sys.path if p.endswith("site-packages")]
     done = sh(
         "env", f"PYTHONPATH={':'.join(here)}", folder / "bin" / "python", "-m", "pip", "install",
@@ -114,6 +115,7 @@ def test_editable_install_carries_the_hook(clone: Path, tmp_path: Path):
 
 
 def test_find_python(tmp_path: Path):
+    pytest.importorskip("ensurepip")
     tool = ROOT / "tools" / "find-python"
     done = sh("env", f"PYTHON={sys.executable}", tool, cwd=tmp_path)
     assert (done.stdout.strip(), done.returncode) == (sys.executable, 0)

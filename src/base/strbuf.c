@@ -9,7 +9,7 @@
 void
 ft_strbuf_init(struct ft_strbuf *b)
 {
-    *b = (struct ft_strbuf){NULL, 0, 0, false};
+    *b = (struct ft_strbuf){NULL, 0, 0, false, false};
 }
 
 void
@@ -32,7 +32,7 @@ ft_strbuf_reserve(struct ft_strbuf *b, size_t more)
     if (b->cap - b->len >= more) {
         return true;
     }
-    if (more > SIZE_MAX / 4 || b->len > SIZE_MAX / 4) {
+    if (b->fixed || more > SIZE_MAX / 4 || b->len > SIZE_MAX / 4) {
         b->failed = true;
         return false;
     }
@@ -134,7 +134,8 @@ ft_strbuf_add_duration(struct ft_strbuf *b, uint64_t ns)
     for (int i = 0; i < decimals; i++) {
         step /= 10;
     }
-    uint64_t scaled = (ns + step / 2) / step;            /* in units of the last digit shown */
+    /* In units of the last digit shown. */
+    uint64_t scaled = ns / step + (ns % step >= (step + 1) / 2 && step > 1);
     static const uint64_t powers[] = {1, 10, 100};
     if (decimals > 0 && scaled >= 1000) {                /* 9.996 rounds up to a digit more */
         decimals--;

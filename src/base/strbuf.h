@@ -22,6 +22,7 @@ struct ft_strbuf {
     size_t len;     /* bytes used */
     size_t cap;     /* bytes allocated */
     bool failed;    /* something was dropped for want of memory */
+    bool fixed;     /* never grows: what does not fit is dropped (signal handlers) */
 };
 
 void ft_strbuf_init(struct ft_strbuf *b);

@@ -68,6 +68,9 @@ ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
     if (e->phase == FT_BEFORE_MAIN) {
         if (is_main_module(e, frame, code)) {
             e->phase = FT_RUNNING;
+            if (ft_engine_update(e) < 0) {
+                PyErr_Clear(); /* the events stay as they are */
+            }
             if (ft_engine_own(e, code) < 0) {
                 PyErr_Clear(); /* no memory: judged by its file alone */
             }

@@ -451,6 +451,21 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
     return c;
 }
 
+/* Every record that is hung on a code object is looked for where we think it lies. */
+static void
+check_layout(struct ft_codes *codes, PyCodeObject *code, const struct ft_code *c)
+{
+#ifndef Py_GIL_DISABLED
+    const struct ft_code_extra *extra = code->co_extra;
+    bool right = extra != NULL && extra->size > codes->index && extra->size <= 255
+                 && extra->items[codes->index] == c;
+    codes->not_in_place |= !right;
+    codes->in_place = !codes->not_in_place;
+#else
+    (void)codes, (void)code, (void)c;
+#endif
+}
+
 /* `frame` runs the code, NULL: the current one. Keeps the exception state. */
 struct ft_code *
 ft_code_learn(struct ft_engine *e, PyCodeObject *code, PyFrameObject *frame)
@@ -470,6 +485,7 @@ ft_code_learn(struct ft_engine *e, PyCodeObject *code, PyFrameObject *frame)
         }
         if (PyUnstable_Code_SetExtra((PyObject *)code, e->codes->index, c) == 0) {
             c->codes_alive++;
+            check_layout(e->codes, code, c);
         }
         else {
             /* Not hung on its code: it stays in the table and is found again by name. */
@@ -501,9 +517,9 @@ ft_code_sync(struct ft_engine *e, struct ft_code *c)
         c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
     }
     c->plain = 0;
-    if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN) && !c->spawns
+    if (e->lone.epoch != 0 && (c->taps[e->lone.slot].verdict & FT_V_PLAIN) && !c->spawns
         && !(c->func.flags & (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
-        c->plain = e->lone_epoch;
+        c->plain = e->lone.epoch;
     }
     c->generation = e->generation;
 }
@@ -515,6 +531,7 @@ ft_code_adopt(struct ft_code *c)
     if (c->origin != FT_ORIGIN_TARGET) {
         c->origin = FT_ORIGIN_TARGET;
         c->generation = 0;
+        c->plain = 0;
         memset(c->taps, 0, sizeof(c->taps));
     }
 }

@@ -153,9 +153,14 @@ find_lone(struct ft_engine *e)
 {
     struct ft_tap *tap = e->attached ? e->taps[__builtin_ctz(e->attached)] : NULL;
     bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0 && tap->all
-                     && !(tap->sink->needs & TEXTS);
-    e->lone = short_way ? tap : NULL;
-    e->lone_epoch = short_way ? tap->epoch : 0;
+                     && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING;
+    e->lone.epoch = short_way ? tap->epoch : 0;
+    if (short_way) {
+        e->lone.slot = tap->slot;
+        e->lone.sink = tap->sink;
+        e->lone.enter = tap->sink->ops->enter;
+        e->lone.leave = tap->sink->ops->leave;
+    }
     e->generation++;
 }
 

@@ -68,6 +68,12 @@ struct ft_code {
     uint32_t nlines;
 };
 
+/* How CPython lays out what hangs on a code object: private, so checked before it is relied on. */
+struct ft_code_extra {
+    Py_ssize_t size;
+    void *items[];
+};
+
 struct ft_codes {
     struct ft_code **buckets; /* owned */
     size_t mask, used;
@@ -78,6 +84,8 @@ struct ft_codes {
     uint32_t nfree, capfree, next_id;
     uint32_t next_order;
     uint32_t unnamed;  /* lambdas without a column so far: in order of first sight */
+    bool in_place;        /* struct ft_code_extra was found to be right */
+    bool not_in_place;    /* it was found to be wrong once: never again */
     struct ft_ptrmap own; /* code objects not yet seen that are user code */
     struct ft_engine *engine; /* borrowed; NULL after its end */
     size_t owners; /* the engine, and each record */
@@ -220,8 +228,13 @@ struct ft_engine {
     uint32_t last_epoch; /* of taps, never reused */
     uint32_t stack_epoch; /* grows when events go from none to some */
     struct ft_tap *taps[FT_MAX_TAPS];
-    struct ft_tap *lone; /* the only one attached, if the short way will do for it */
-    uint32_t lone_epoch; /* its epoch, 0: there is none */
+    struct { /* the only tap attached, if the short way will do for it */
+        uint32_t epoch; /* 0: there is none */
+        int slot;
+        struct ft_sink *sink;
+        void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+        void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    } lone;
     uint32_t attached; /* slots in use */
     uint32_t all; /* slots that watch all threads */
     enum ft_phase phase;

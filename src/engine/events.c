@@ -15,9 +15,16 @@ struct callback {
 #define ENGINE(self) (((struct callback *)(self))->engine)
 #define CODE(args) ((PyCodeObject *)(args)[0])
 
+/* The record on the code object. The public accessor costs a call into another library for each event;
+ * where the first records showed that its memory is laid out as we think, it is read in place. */
 static inline struct ft_code *
 code_get(struct ft_engine *e, PyCodeObject *code)
 {
+    if (FT_LIKELY(e->codes->in_place)) {
+        const struct ft_code_extra *extra = code->co_extra;
+        return extra != NULL && e->codes->index < extra->size ? extra->items[e->codes->index]
+                                                              : NULL;
+    }
     void *extra = NULL;
     PyUnstable_Code_GetExtra((PyObject *)code, e->codes->index, &extra);
     return extra;
@@ -80,21 +87,37 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
 /* One tap, all threads, no texts (a report, a recording), a function shown whatever its caller:
  * what ft_stack_enter and ft_stack_leave do in general, without their choices. */
 
-static inline bool
-enter_plain(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c)
+static inline struct ft_thread *
+thread_if_known(struct ft_engine *e, PyThreadState *tstate)
 {
-    struct ft_tap *tap = e->lone;
-    struct ft_view *view = &t->views[tap->slot];
-    if (FT_UNLIKELY(view->epoch != e->lone_epoch || t->top == t->cap)) {
+    struct ft_thread *t = ft_thread_current;
+    return FT_LIKELY(t != NULL && t->engine == e && t->tstate_id == tstate->id) ? t : NULL;
+}
+
+/* False: not the common case, nothing was done. */
+static inline bool
+enter_plain(struct ft_engine *e, PyCodeObject *code)
+{
+    struct ft_code *c = code_get(e, code);
+    if (FT_UNLIKELY(c == NULL || c->plain != e->lone.epoch || c->plain == 0)) {
+        return false;
+    }
+    PyThreadState *tstate = FT_TSTATE();
+    struct ft_thread *t = thread_if_known(e, tstate);
+    if (FT_UNLIKELY(t == NULL || t->top == t->cap)) {
+        return false;
+    }
+    struct ft_view *view = &t->views[e->lone.slot];
+    if (FT_UNLIKELY(view->epoch != e->lone.epoch)) {
         return false;
     }
     struct ft_frame *f = &t->stack[t->top++];
-    f->frame = frame;
+    f->frame = FT_FRAME_ID(tstate);
     f->func = &c->func;
     f->activation = 0;
-    f->shown = 1u << tap->slot;
+    f->shown = 1u << e->lone.slot;
     f->inside = f->excluded = 0;
-    f->plain = e->lone_epoch;
+    f->plain = e->lone.epoch;
     f->c = f->task_set = false;
     struct ft_call call;
     call.func = &c->func;
@@ -102,22 +125,33 @@ enter_plain(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_cod
     call.depth = view->depth++;
     call.activation = 0;
     call.time = ft_clock_ticks();
-    tap->sink->ops->enter(tap->sink, view->lane, &call);
+    e->lone.enter(e->lone.sink, view->lane, &call);
     return true;
 }
 
-static inline void
-leave_plain(struct ft_engine *e, struct ft_thread *t, enum ft_way way)
+static inline bool
+leave_plain(struct ft_engine *e, enum ft_way way)
 {
     struct ft_call call;
     call.time = ft_clock_ticks();
-    struct ft_tap *tap = e->lone;
-    struct ft_view *view = &t->views[tap->slot];
-    call.func = t->stack[--t->top].func;
+    PyThreadState *tstate = FT_TSTATE();
+    struct ft_thread *t = thread_if_known(e, tstate);
+    if (FT_UNLIKELY(t == NULL || t->top == 0)) {
+        return false;
+    }
+    const struct ft_frame *f = &t->stack[t->top - 1];
+    if (FT_UNLIKELY(f->frame != FT_FRAME_ID(tstate) || f->plain != e->lone.epoch
+                    || f->plain == 0)) {
+        return false;
+    }
+    struct ft_view *view = &t->views[e->lone.slot];
+    t->top--;
+    call.func = f->func;
     call.way = way;
     call.depth = --view->depth;
     call.activation = 0;
-    tap->sink->ops->leave(tap->sink, view->lane, &call);
+    e->lone.leave(e->lone.sink, view->lane, &call);
+    return true;
 }
 
 /* ---- entering and leaving -------------------------------------------------------------------- */
@@ -132,7 +166,7 @@ finish(void)
     Py_RETURN_NONE;
 }
 
-static inline PyObject *
+static __attribute__((noinline)) PyObject *
 enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 {
     PyThreadState *tstate = FT_TSTATE();
@@ -151,10 +185,6 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     if (FT_UNLIKELY(t == NULL)) {
         Py_RETURN_NONE;
     }
-    if (FT_LIKELY(c->plain && c->plain == e->lone_epoch)
-        && enter_plain(e, t, FT_FRAME_ID(tstate), c)) {
-        Py_RETURN_NONE;
-    }
     uint32_t mask = c->want & (e->all | t->local);
     if (mask == 0) {
         Py_RETURN_NONE;
@@ -163,7 +193,7 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     return finish();
 }
 
-static inline PyObject *
+static __attribute__((noinline)) PyObject *
 leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
 {
     PyThreadState *tstate = FT_TSTATE();
@@ -172,13 +202,6 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
         Py_RETURN_NONE;
     }
     void *frame = FT_FRAME_ID(tstate);
-    if (FT_LIKELY(t->top > 0)) {
-        const struct ft_frame *f = &t->stack[t->top - 1];
-        if (FT_LIKELY(f->frame == frame && f->plain && f->plain == e->lone_epoch)) {
-            leave_plain(e, t, way);
-            Py_RETURN_NONE;
-        }
-    }
     if (FT_UNLIKELY(t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)) {
         struct ft_code *c = code_get(e, code);
         if (c == NULL || c->generation != e->generation) {
@@ -198,6 +221,9 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
 static PyObject *
 on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (FT_LIKELY(enter_plain(ENGINE(self), CODE(args)))) {
+        Py_RETURN_NONE;
+    }
     return enter(ENGINE(self), CODE(args), FT_START);
 }
 
@@ -216,6 +242,9 @@ on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (FT_LIKELY(leave_plain(ENGINE(self), FT_RETURN))) {
+        Py_RETURN_NONE;
+    }
     return leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
 }
 
@@ -228,6 +257,9 @@ on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (FT_LIKELY(leave_plain(ENGINE(self), FT_UNWIND))) {
+        Py_RETURN_NONE;
+    }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
 }
 

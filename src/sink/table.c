@@ -10,6 +10,9 @@
 
 #include "sink/table_lane.h"
 
+/* Out of the way of enter(), so that it saves no registers for them. */
+#define COLD __attribute__((noinline, cold))
+
 /* ---- growing --------------------------------------------------------------------------------- */
 
 /* The old block stays readable: at most as much again is kept until the lane ends. */
@@ -25,7 +28,7 @@ retire(struct table_lane *lane, void *old)
     return true;
 }
 
-static bool
+static COLD bool
 grow_stats(struct table_lane *lane, uint32_t id)
 {
     uint32_t cap = lane->nstats ? lane->nstats : 64;
@@ -47,7 +50,7 @@ grow_stats(struct table_lane *lane, uint32_t id)
     return true;
 }
 
-static bool
+static COLD bool
 grow_stack(struct table_lane *lane)
 {
     uint32_t cap = lane->cap ? lane->cap * 2 : 64;
@@ -86,19 +89,50 @@ lane_free(struct table_lane *lane)
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-/* The function's statistics in this lane, NULL when memory ran out. */
-static struct table_stat *
-stat_of(struct table_lane *lane, const struct ft_func *func)
+/* The function's statistics in this lane; NULL when memory ran out. */
+static COLD struct table_stat *
+stat_new(struct table_lane *lane, const struct ft_func *func)
 {
-    if (__builtin_expect(func->id >= lane->nstats, 0) && !grow_stats(lane, func->id)) {
+    if (func->id >= lane->nstats && !grow_stats(lane, func->id)) {
         return NULL;
     }
     struct table_stat *s = &lane->stats[func->id];
-    if (__builtin_expect(s->func == NULL, 0)) {
+    if (s->func == NULL) {
         s->min = UINT64_MAX;
         s->func = ft_func_ref(func);     /* keeps the id from being given to another */
     }
     return s;
+}
+
+static inline struct table_stat *
+stat_of(struct table_lane *lane, const struct ft_func *func)
+{
+    if (__builtin_expect(func->id < lane->nstats && lane->stats[func->id].func != NULL, 1)) {
+        return &lane->stats[func->id];
+    }
+    return stat_new(lane, func);
+}
+
+/* First sight of the function or a full stack; false: it is not kept, and counted as lost. */
+static COLD bool
+make_room(struct table_lane *lane, const struct ft_call *call)
+{
+    if (stat_of(lane, call->func) != NULL && (lane->depth < lane->cap || grow_stack(lane))) {
+        return true;
+    }
+    lane->unkept++;
+    lane->lost++;
+    return false;
+}
+
+static COLD void
+resume(struct table_lane *lane, struct table_open *o, const struct ft_call *call)
+{
+    o->activation = call->activation;
+    o->before = 0;
+    if (call->way != FT_START) {
+        ft_ptrmap_take(&lane->suspended, call->activation, &o->before);
+    }
 }
 
 static void
@@ -106,37 +140,27 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
     (void)sink;
     struct table_lane *lane = opaque;
-    struct table_stat *s = stat_of(lane, call->func);
-    if (__builtin_expect(s == NULL || (lane->depth == lane->cap && !grow_stack(lane)), 0)) {
-        lane->unkept++;
-        lane->lost++;
+    uint32_t id = call->func->id;
+    if (__builtin_expect(
+            id >= lane->nstats || lane->stats[id].func == NULL || lane->depth == lane->cap, 0)
+        && !make_room(lane, call)) {
         return;
     }
+    struct table_stat *s = &lane->stats[id];
     struct table_open *o = &lane->stack[lane->depth];
-    o->id = call->func->id;
-    o->before = 0;
+    o->id = id;
+    o->generator = call->activation != 0;
     o->child = 0;
-    o->activation = call->activation;
-    if (__builtin_expect(call->activation != 0 && call->way != FT_START, 0)) {
-        ft_ptrmap_take(&lane->suspended, call->activation, &o->before);
+    if (__builtin_expect(o->generator, 0)) {
+        resume(lane, o, call);
     }
-    if (__builtin_expect(call->way == FT_RESUME || call->way == FT_THROW, 0)) {
-        s->resumes++;
-    }
-    else {
-        s->calls++;
-    }
+    bool again = call->way == FT_RESUME || call->way == FT_THROW;
+    s->calls += !again;
+    s->resumes += again;
     s->open++;
     o->since = call->time;
     atomic_signal_fence(memory_order_release);
     lane->depth++;
-}
-
-static inline void
-finish(struct table_stat *s, uint64_t ticks)
-{
-    s->min = ticks < s->min ? ticks : s->min;
-    s->max = ticks > s->max ? ticks : s->max;
 }
 
 static void
@@ -161,11 +185,15 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (lane->depth > 0) {
         lane->stack[lane->depth - 1].child += ticks;
     }
-    if (__builtin_expect(call->way == FT_YIELD && o->activation != 0, 0)) {
-        ft_ptrmap_put(&lane->suspended, o->activation, o->before + ticks);
-        return;
+    if (__builtin_expect(o->generator, 0)) {
+        ticks += o->before;
+        if (call->way == FT_YIELD) {
+            ft_ptrmap_put(&lane->suspended, o->activation, ticks);
+            return;
+        }
     }
-    finish(s, o->before + ticks);
+    s->min = ticks < s->min ? ticks : s->min;
+    s->max = ticks > s->max ? ticks : s->max;
 }
 
 /* ---- lanes ----------------------------------------------------------------------------------- */

@@ -18,9 +18,10 @@ struct table_stat {
 struct table_open {
     uint64_t since;                      /* ticks when it was entered or resumed */
     uint64_t child;                      /* ticks spent in what it called */
-    uint64_t before;                     /* ticks of its earlier runs: a generator's */
-    uint64_t activation;
     uint32_t id;
+    bool generator;      /* only then are the next two set */
+    uint64_t before;     /* ticks of its earlier runs */
+    uint64_t activation;
 };
 
 struct table_retired {

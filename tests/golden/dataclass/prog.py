@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from __future__ import annotations; from dataclasses import dataclass
 
 
 @dataclass
