@@ -11,140 +11,6 @@
 
 #define FIRST_SWEEP 1024
 
-/* ---- names ----------------------------------------------------------------------------------- */
-
-/* A str as UTF-8; lone surrogates as three bytes each. `*keep` owns the bytes when they are not
- * the str's own. Anything else than a str gives "". */
-struct ft_str
-ft_utf8(PyObject *str, PyObject **keep)
-{
-    *keep = NULL;
-    if (str == NULL || !PyUnicode_Check(str)) {
-        return FT_STR("");
-    }
-    Py_ssize_t len;
-    const char *s = PyUnicode_AsUTF8AndSize(str, &len);
-    if (s != NULL) {
-        return (struct ft_str){s, (size_t)len};
-    }
-    PyErr_Clear();
-    *keep = PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass");
-    if (*keep == NULL) {
-        PyErr_Clear();
-        return FT_STR("");
-    }
-    return (struct ft_str){PyBytes_AS_STRING(*keep), (size_t)PyBytes_GET_SIZE(*keep)};
-}
-
-/* Joins a relative name to the working directory of the start and drops "." and ".." parts. */
-static void
-add_absolute(struct ft_strbuf *b, struct ft_str cwd, struct ft_str file)
-{
-    if (file.len > 0 && file.s[0] == '<') {
-        ft_strbuf_add_str(b, file);
-        return;
-    }
-    if (file.len == 0 || file.s[0] != '/') {
-        ft_strbuf_add_str(b, cwd);
-    }
-    for (size_t at = 0; at < file.len;) {
-        const char *slash = memchr(file.s + at, '/', file.len - at);
-        size_t len = slash ? (size_t)(slash - file.s) - at : file.len - at;
-        struct ft_str part = {file.s + at, len};
-        at += len + 1;
-        if (len == 0 || ft_str_equal(part, FT_STR("."))) {
-            continue;
-        }
-        if (ft_str_equal(part, FT_STR(".."))) {
-            while (b->len > 0 && b->data[--b->len] != '/') {
-            }
-            continue;
-        }
-        ft_strbuf_add_char(b, '/');
-        ft_strbuf_add_str(b, part);
-    }
-}
-
-static PyObject *
-dict_get(PyObject *dict, const char *key)
-{
-    PyObject *value = NULL;
-    if (dict != NULL && PyDict_CheckExact(dict) && PyDict_GetItemStringRef(dict, key, &value) < 0) {
-        PyErr_Clear();
-    }
-    return value;
-}
-
-/* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or
- * NULL. */
-static PyObject *
-module_name(PyObject *globals, bool *is_main)
-{
-    PyObject *name = dict_get(globals, "__name__");
-    *is_main = false;
-    if (name == NULL || !PyUnicode_CheckExact(name)) {
-        return name;
-    }
-    *is_main = PyUnicode_CompareWithASCIIString(name, "__main__") == 0
-               || PyUnicode_CompareWithASCIIString(name, "__mp_main__") == 0;
-    PyObject *spec = *is_main ? dict_get(globals, "__spec__") : NULL;
-    if (spec != NULL && spec != Py_None) {
-        PyObject *key = PyUnicode_FromString("name");
-        PyObject *real = key ? PyObject_GenericGetAttr(spec, key) : NULL;
-        Py_XDECREF(key);
-        if (real != NULL && PyUnicode_CheckExact(real)) {
-            Py_SETREF(name, real);
-        }
-        else {
-            PyErr_Clear();
-            Py_XDECREF(real);
-        }
-    }
-    Py_XDECREF(spec);
-    return name;
-}
-
-static uint32_t
-flags_of(PyCodeObject *code)
-{
-    uint32_t flags = 0;
-    if (code->co_flags & CO_ASYNC_GENERATOR) {
-        flags |= FT_FUNC_ASYNCGEN;
-    }
-    else if (code->co_flags & CO_COROUTINE) {
-        flags |= FT_FUNC_COROUTINE;
-    }
-    else if (code->co_flags & CO_GENERATOR) {
-        flags |= FT_FUNC_GENERATOR;
-    }
-    if (PyUnicode_CheckExact(code->co_name)
-        && PyUnicode_CompareWithASCIIString(code->co_name, "<module>") == 0) {
-        flags |= FT_FUNC_MODULE;
-    }
-    return flags;
-}
-
-static uint32_t
-first_column(PyCodeObject *code)
-{
-    int line, column, end_line, end_column;
-    int end = (int)Py_SIZE(code) * 2;    /* bytes: an instruction unit has two */
-    for (int at = 0; at < 12 && at < end; at += 2) {
-        if (PyCode_Addr2Location(code, at, &line, &column, &end_line, &end_column) && column > 0) {
-            return (uint32_t)column;
-        }
-    }
-    return 0;
-}
-
-/* A lambda, a generator expression: told apart from others of its line by more than its name. */
-static bool
-is_unnamed(PyCodeObject *code)
-{
-    Py_ssize_t n = PyUnicode_Check(code->co_name) ? PyUnicode_GET_LENGTH(code->co_name) : 0;
-    return n > 0 && PyUnicode_READ_CHAR(code->co_name, n - 1) == '>';
-}
-
 /* ---- the table ------------------------------------------------------------------------------- */
 
 int
@@ -338,7 +204,7 @@ identity(const struct ft_func_names *names, PyCodeObject *code)
     uint64_t key = ft_str_hash(names->name) * 31 + ft_str_hash(names->file);
     key = key * 31 + ft_str_hash(names->module);
     key = key * 31 + ft_str_hash(table);
-    if (is_unnamed(code)) {              /* `lambda: 1` has no column: its constants tell */
+    if (ft_is_unnamed(code)) {              /* `lambda: 1` has no column: its constants tell */
         key = key * 31 + (uint64_t)PyObject_Hash((PyObject *)code);
         PyErr_Clear();
     }
@@ -419,7 +285,7 @@ static struct ft_code *
 learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct ft_strbuf *file)
 {
     bool is_main;
-    PyObject *module = module_name(globals, &is_main);
+    PyObject *module = ft_module_name(globals, &is_main);
     PyObject *keep[2];
     PyObject *keep_file;
     struct ft_str given = ft_utf8(code->co_filename, &keep_file);
@@ -431,15 +297,15 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
         .name = ft_utf8(code->co_qualname, &keep[0]),
         .module = ft_utf8(module, &keep[1]),
         .line = (uint32_t)code->co_firstlineno,
-        .column = first_column(code),
-        .flags = flags_of(code) | (in_main ? FT_FUNC_MAIN : 0),
+        .column = ft_first_column(code),
+        .flags = ft_flags_of(code) | (in_main ? FT_FUNC_MAIN : 0),
     };
-    add_absolute(file, e->cwd, given);
+    ft_add_absolute(file, e->cwd, given);
     names.file = (struct ft_str){file->data ? file->data : "", file->len};
     uint64_t key = identity(&names, code);
     struct ft_code *c = find(e->codes, key, &names);
     if (c == NULL) {
-        if (names.column == 0 && is_unnamed(code)) {
+        if (names.column == 0 && ft_is_unnamed(code)) {
             names.column = ++e->codes->unnamed;
         }
         c = record_new(e, &names, key);
@@ -584,7 +450,7 @@ int
 ft_codes_index(struct ft_codes *codes, PyObject *interp_dict)
 {
     static const char key[] = "pyftrace.co_extra_index";
-    PyObject *known = dict_get(interp_dict, key);
+    PyObject *known = ft_dict_get(interp_dict, key);
     if (known != NULL) {
         codes->index = PyLong_AsSsize_t(known);
         Py_DECREF(known);

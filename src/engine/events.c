@@ -15,8 +15,8 @@ struct callback {
 #define ENGINE(self) (((struct callback *)(self))->engine)
 #define CODE(args) ((PyCodeObject *)(args)[0])
 
-/* The record on the code object. The public accessor costs a call into another library for each event;
- * where the first records showed that its memory is laid out as we think, it is read in place. */
+/* The record on the code object. The public accessor costs a call into another library for each
+ * event; where the first records lay as we think they do, it is read in place. */
 static inline struct ft_code *
 code_get(struct ft_engine *e, PyCodeObject *code)
 {
