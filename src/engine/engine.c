@@ -304,6 +304,10 @@ ft_engine_traverse(struct ft_engine *e, visitproc visit, void *arg)
 void
 ft_engine_clear(struct ft_engine *e)
 {
+    /* sys.monitoring may call once more before it lets go of the callbacks: they do nothing now. */
+    e->attached = e->all = 0;
+    e->lone.epoch = 0;
+    e->generation++;
     Py_CLEAR(e->callback_type);
     Py_CLEAR(e->wrapper_type);
     Py_CLEAR(e->monitoring);
