@@ -127,17 +127,75 @@ pop(struct lane *lane)
     return lane->depth > 0 ? lane->stack[--lane->depth].since : 0;
 }
 
+/* ---- putting --------------------------------------------------------------------------------- */
+
+/* Room for a whole line is made once (begin_line); after that nothing looks at the buffer's end. */
+#define LINE_FRAME 1024 /* indent, verbs, numbers, colours: all but names and values */
+
+static inline void
+put_str(struct ft_strbuf *b, struct ft_str s)
+{
+    memcpy(b->data + b->len, s.s, s.len);
+    b->len += s.len;
+}
+
+static inline void
+put_cstr(struct ft_strbuf *b, const char *s)
+{
+    put_str(b, (struct ft_str){s, strlen(s)});
+}
+
+static inline void
+put_char(struct ft_strbuf *b, char c)
+{
+    b->data[b->len++] = c;
+}
+
+static inline void
+put_fill(struct ft_strbuf *b, char c, size_t times)
+{
+    memset(b->data + b->len, c, times);
+    b->len += times;
+}
+
+static inline void
+put_u64(struct ft_strbuf *b, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    put_str(b, (struct ft_str){digits + at, sizeof(digits) - at});
+}
+
+/* False: no memory for the line, which counts as lost. */
+static bool
+begin_line(struct text *t, struct lane *lane, const struct ft_call *call, size_t texts)
+{
+    const struct ft_func *func = call->func;
+    ft_strbuf_clear(&lane->line);
+    size_t size = LINE_FRAME + func->shown_name.len + 2 * func->shown_file.len + texts
+                  + lane->name.len + (call->task ? call->task->name.len : 0);
+    if (!ft_strbuf_reserve(&lane->line, size)) {
+        t->out->lost_lines++;
+        return false;
+    }
+    return true;
+}
+
 /* ---- pieces of a line ------------------------------------------------------------------------ */
 
 static void
 add_colored(const struct text *t, struct ft_strbuf *b, const char *color, struct ft_str s)
 {
     if (t->options.color) {
-        ft_strbuf_add_cstr(b, color);
+        put_cstr(b, color);
     }
-    ft_strbuf_add_str(b, s);
+    put_str(b, s);
     if (t->options.color) {
-        ft_strbuf_add_cstr(b, PLAIN);
+        put_cstr(b, PLAIN);
     }
 }
 
@@ -160,40 +218,40 @@ add_label(struct text *t, struct lane *lane, const struct ft_task *task)
     }
     struct ft_strbuf *b = &lane->line;
     const char *space = "";
-    ft_strbuf_add_char(b, '[');
+    put_char(b, '[');
     if (t->pid != 0) {
-        ft_strbuf_add_u64(b, t->pid);
+        put_u64(b, t->pid);
         space = " ";
     }
     if (t->many_threads || t->pid != 0 || task == NULL) {
-        ft_strbuf_add_cstr(b, space);
-        ft_strbuf_add_str(b, lane->name);
+        put_cstr(b, space);
+        put_str(b, lane->name);
         space = " ";
     }
     if (task != NULL) {
-        ft_strbuf_add_cstr(b, space);
-        ft_strbuf_add_str(b, task->name);
+        put_cstr(b, space);
+        put_str(b, task->name);
     }
-    ft_strbuf_add_cstr(b, "] ");
+    put_cstr(b, "] ");
 }
 
 static void
 add_indent(struct ft_strbuf *b, uint32_t depth)
 {
     uint32_t shown = depth < MAX_INDENT ? depth : MAX_INDENT;
-    ft_strbuf_add_fill(b, ' ', (size_t)shown * INDENT_WIDTH);
+    put_fill(b, ' ', (size_t)shown * INDENT_WIDTH);
     if (depth > MAX_INDENT) {
-        ft_strbuf_add_cstr(b, "[+");
-        ft_strbuf_add_u64(b, depth - MAX_INDENT);
-        ft_strbuf_add_cstr(b, "] ");
+        put_cstr(b, "[+");
+        put_u64(b, depth - MAX_INDENT);
+        put_cstr(b, "] ");
     }
 }
 
 static void
 add_line_number(struct ft_strbuf *b, uint32_t line)
 {
-    ft_strbuf_add_char(b, ':');
-    ft_strbuf_add_u64(b, line);
+    put_char(b, ':');
+    put_u64(b, line);
 }
 
 /* foo:1, foo@app.py:1 with paths, <module> mod.py:1, print */
@@ -204,12 +262,12 @@ add_function(const struct text *t, struct ft_strbuf *b, const struct ft_call *ca
     bool definition = ways[call->way].definition;
     add_colored(t, b, CYAN, func->shown_name);
     if (func->flags & FT_FUNC_MODULE) {
-        ft_strbuf_add_char(b, ' ');
-        ft_strbuf_add_str(b, func->shown_file);
+        put_char(b, ' ');
+        put_str(b, func->shown_file);
     }
     else if (t->options.paths && definition) {
-        ft_strbuf_add_char(b, '@');
-        ft_strbuf_add_str(b, func->shown_file);
+        put_char(b, '@');
+        put_str(b, func->shown_file);
     }
     if (definition) {
         add_line_number(b, func->line);
@@ -238,19 +296,19 @@ add_from(const struct text *t, struct ft_strbuf *b, const struct lane *lane,
         return;
     }
     if (t->options.color) {
-        ft_strbuf_add_cstr(b, DIM);
+        put_cstr(b, DIM);
     }
-    ft_strbuf_add_cstr(b, " from ");
+    put_cstr(b, " from ");
     if (t->options.paths || names_file(lane, call->caller)) {
-        ft_strbuf_add_str(b, call->caller->shown_file);
+        put_str(b, call->caller->shown_file);
         add_line_number(b, call->call_line);
     }
     else {
-        ft_strbuf_add_cstr(b, "line ");
-        ft_strbuf_add_u64(b, call->call_line);
+        put_cstr(b, "line ");
+        put_u64(b, call->call_line);
     }
     if (t->options.color) {
-        ft_strbuf_add_cstr(b, PLAIN);
+        put_cstr(b, PLAIN);
     }
 }
 
@@ -260,11 +318,7 @@ static void
 send(struct text *t, struct lane *lane)
 {
     struct ft_strbuf *b = &lane->line;
-    ft_strbuf_add_char(b, '\n');
-    if (b->failed) {
-        t->out->lost_lines++;
-        return;
-    }
+    put_char(b, '\n');
     t->lines++;
     lane->writing = true;
     t->out->write(t->out, (struct ft_str){b->data, b->len});
@@ -280,15 +334,20 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     struct text *t = (struct text *)sink;
     struct lane *lane = opaque;
     struct ft_strbuf *b = &lane->line;
-    ft_strbuf_clear(b);
+    size_t texts = (t->options.args && call->way == FT_START ? call->args.len : 0)
+                   + (t->options.callers && call->caller ? call->caller->shown_file.len : 0);
+    if (!begin_line(t, lane, call, texts)) {
+        push(lane, call->func, t->options.time ? call->time : 0);
+        return;
+    }
     add_label(t, lane, call->task);
     add_indent(b, call->depth);
     add_colored(t, b, DIM, ways[call->way].verb);
     add_function(t, b, call);
     if (t->options.args && call->way == FT_START && call->args.s != NULL) {
-        ft_strbuf_add_char(b, '(');
-        ft_strbuf_add_str(b, call->args);
-        ft_strbuf_add_char(b, ')');
+        put_char(b, '(');
+        put_str(b, call->args);
+        put_char(b, ')');
     }
     add_from(t, b, lane, call);
     push(lane, call->func, t->options.time ? call->time : 0);
@@ -299,9 +358,9 @@ static void
 add_duration(const struct text *t, struct ft_strbuf *b, uint64_t since, uint64_t now)
 {
     if (t->options.time && since != 0) {
-        ft_strbuf_add_cstr(b, t->options.color ? "  " YELLOW "[" : "  [");
+        put_cstr(b, t->options.color ? "  " YELLOW "[" : "  [");
         ft_strbuf_add_duration(b, ft_clock_ns(ft_clock_scale(), now > since ? now - since : 0));
-        ft_strbuf_add_cstr(b, t->options.color ? "]" PLAIN : "]");
+        put_cstr(b, t->options.color ? "]" PLAIN : "]");
     }
 }
 
@@ -326,19 +385,21 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     bool suspended = is_suspended(call);
     bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
-    ft_strbuf_clear(b);
+    if (!begin_line(t, lane, call, call->value.s ? call->value.len : 0)) {
+        return;
+    }
     add_label(t, lane, call->task);
     add_indent(b, call->depth);
     add_colored(t, b, raised ? RED : DIM, suspended ? suspending.verb : ways[call->way].verb);
     add_function(t, b, call);
     bool module_return = (call->func->flags & FT_FUNC_MODULE) && !raised;
     if (call->value.s != NULL && !suspended && !module_return) {
-        ft_strbuf_add_cstr(b, "-> ");
-        ft_strbuf_add_str(b, call->value);
+        put_cstr(b, "-> ");
+        put_str(b, call->value);
     }
     if (t->options.paths && !(call->func->flags & (FT_FUNC_C | FT_FUNC_MODULE))) {
-        ft_strbuf_add_cstr(b, " @ ");
-        ft_strbuf_add_str(b, call->func->shown_file);
+        put_cstr(b, " @ ");
+        put_str(b, call->func->shown_file);
     }
     add_duration(t, b, since, call->time);
     send(t, lane);
