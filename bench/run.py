@@ -69,19 +69,31 @@ def ours(kind: str, **options: object) -> Mode:
     return tap.attach, tap.detach
 
 
+def emptied(mode: Mode, file: Path) -> Mode:
+    """The mode, its file cut back to nothing after each run: else the disk's speed is measured."""
+    start, stop = mode
+
+    def stop_and_cut() -> None:
+        stop()
+        os.truncate(file, 0)
+
+    return start, stop_and_cut
+
+
 def modes(folder: Path) -> dict[str, Mode]:
     profile = cProfile.Profile(builtins=False)
-    text = baseline_python.TextTracer(str(folder / "python.txt"), str(HERE))
+    tree, python = folder / "tree.txt", folder / "python.txt"
+    text = baseline_python.TextTracer(str(python), str(HERE))
     report = baseline_python.ReportTracer(str(HERE))
-    text.stop = baseline_python._switch_off  # type: ignore[method-assign]  # the file stays open
+    off = baseline_python._switch_off  # text.stop would close the file
     return {
         "empty callbacks": floor("empty"),
         "floor: with a clock": floor("clock"),
         "pyftrace --report": ours("report"),
-        "pyftrace -o FILE": ours("text", file=str(folder / "tree.txt"), values="none"),
+        "pyftrace -o FILE": emptied(ours("text", file=str(tree), values="none"), tree),
         "cProfile": (profile.enable, profile.disable),
         "pure Python, report": (report.start, report.stop),
-        "pure Python, text": (text.start, text.stop),
+        "pure Python, text": emptied((text.start, off), python),
     }
 
 
@@ -97,10 +109,11 @@ def measure(work: Callable[[], int], found: dict[str, Mode], pairs: int) -> dict
     once(work)
     for _ in range(pairs):
         for name, (start, stop) in found.items():
+            once(work)  # the first run after each switch changes the code's instructions
             times["untraced"].append(once(work))
             start()
             try:
-                once(work)  # the first run after a switch instruments the code
+                once(work)
                 times[name].append(once(work))
             finally:
                 stop()
@@ -151,7 +164,8 @@ def start_up(pairs: int, folder: Path) -> dict[str, float]:
     for _ in range(pairs):
         for name, command in commands.items():
             begin = time.perf_counter()
-            subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
+            # Elsewhere: in a clone's root -m would find the sources, perhaps not yet compiled.
+            subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
             times[name].append((time.perf_counter() - begin) * 1000)
     medians = {name: statistics.median(values) for name, values in times.items()}
     base = medians["python empty.py"]
@@ -161,43 +175,71 @@ def start_up(pairs: int, folder: Path) -> dict[str, float]:
     return medians
 
 
+def run_mode(name: str, times: int) -> None:
+    """What instructions() counts, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = modes(Path(folder))
+        if name != "untraced":
+            found[name][0]()
+        for _ in range(times):
+            workloads.fib()
+
+
+def count(mode: str, times: int, floor_folder: Path) -> int:
+    """Instructions of a process, by callgrind; the same number from run to run."""
+    fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
+         sys.executable, "-s", __file__, "--mode", mode, "--times", str(times)],
+        env=fixed | {"PYTHONPATH": str(floor_folder)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    line = next(x for x in done.stderr.splitlines() if "Collected" in x)
+    return int(line.rpartition(":")[2].replace(",", ""))
+
+
 def instructions(folder: Path) -> dict[str, float]:
-    """Instructions added per call of fib, counted by callgrind."""
+    """Instructions added per call of fib: what two more runs take, so that start-up is left out."""
     if shutil.which("valgrind") is None:
         print("\ninstructions: valgrind is not installed")
         return {}
-    code = (
-        "import sys; sys.path[:0] = [{bench!r}, {site!r}]\n"
-        "import workloads\n{start}\nworkloads.fib(21)\nworkloads.fib(21)\n{stop}\n"
-    )
-    tap = "from pyftrace import _engine as E; t = E.Tap({}); t.attach()"
-    variants = {
-        "untraced": ("", ""),
-        "pyftrace --report": (tap.format("'report'"), "t.detach()"),
-        "pyftrace -o FILE": (
-            tap.format(f"'text', file={str(folder / 'cg.txt')!r}, values='none'"), "t.detach()"),
-        "cProfile": ("import cProfile; p = cProfile.Profile(); p.enable()", "p.disable()"),
-    }  # fmt: skip
-    import pyftrace
-
-    site = str(Path(pyftrace.__file__).parents[1])
-    counts: dict[str, int] = {}
-    for name, (start, stop) in variants.items():
-        text = code.format(bench=str(HERE), site=site, start=start, stop=stop)
-        done = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-s",
-             "-c", text],
-            env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        line = next(x for x in done.stderr.splitlines() if "Collected" in x)
-        counts[name] = int(line.rpartition(":")[2].replace(",", ""))
-    calls = 2 * workloads.fib(21)
-    added = {name: (count - counts["untraced"]) / calls for name, count in counts.items()}
-    print("\ninstructions added per call (fib, imports of the tracer included):")
-    for name, value in added.items():
-        print(f"  {name:<30} {value:6.0f}")
+    calls = 2 * workloads.fib()
+    taken = {
+        name: (count(name, 4, folder) - count(name, 2, folder)) / calls
+        for name in ("untraced", *modes(folder))
+    }
+    print(f"\ninstructions per call of fib: untraced {taken['untraced']:.0f}, and added:")
+    added = {name: value - taken["untraced"] for name, value in taken.items()}
+    for name in list(added)[1:]:
+        print(f"  {name:<30} {added[name]:6.0f}")
     return added
+
+
+def ratio(row: dict[str, dict[str, float]], mode: str, other: str) -> float:
+    return row[mode]["fib"] / row[other]["fib"]
+
+
+def targets(ns: dict[str, dict[str, float]], start_up_ms: dict[str, float]) -> None:
+    """What is promised of fib's calls and of start-up, and what came."""
+    if "fib" not in ns["untraced"]:
+        return
+    old = sys.version_info < (3, 13)
+    line = ns["pyftrace -o FILE"]["fib"] / 2
+    python = ns["pure Python, text"]["fib"] / 2
+    base = start_up_ms["python empty.py"]
+    started = start_up_ms["pyftrace empty.py"] - base
+    profiled = start_up_ms["python -m cProfile empty.py"] - base
+    rows = [
+        ("report, of the floor", ratio(ns, "pyftrace --report", "floor: with a clock"), 1.4),
+        ("report, of cProfile", ratio(ns, "pyftrace --report", "cProfile"), 0.55 if old else 0.45),
+        ("a line into a file, ns", line, 150 if sys.version_info < (3, 14) else 120),
+        ("a line, of pure Python's", line / python, 0.4),
+        ("start-up, of cProfile's", started / profiled, 1.0),
+    ]
+    print("\ntargets:")
+    for what, value, limit in rows:
+        verdict = "" if value <= limit else "  MISSED"
+        print(f"  {what:<30} {value:8.2f}  (at most {limit}){verdict}")
 
 
 def main() -> None:
@@ -205,17 +247,21 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--only", choices=list(workloads.ALL))
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--instructions", action="store_true", help="by callgrind; a minute")
+    parser.add_argument("--instructions", action="store_true", help="by callgrind; minutes")
+    parser.add_argument("--mode", help=argparse.SUPPRESS)
+    parser.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.mode:
+        run_mode(options.mode, options.times)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         build_floor(folder)
         print(f"python {sys.version.split()[0]}, {options.pairs} pairs, medians\n")
-        result: dict[str, object] = {
-            "python": sys.version,
-            "ns_per_call": in_process(options.pairs, options.only, folder),
-            "start_up_ms": start_up(options.pairs, folder),
-        }
+        ns = in_process(options.pairs, options.only, folder)
+        ms = start_up(options.pairs, folder)
+        targets(ns, ms)
+        result: dict[str, object] = {"python": sys.version, "ns_per_call": ns, "start_up_ms": ms}
         if options.instructions:
             result["instructions_per_call"] = instructions(folder)
     if options.json:

@@ -76,13 +76,14 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.file}: {block.command}")
-def test_output_is_as_the_comment_says(block: Block, examples: Path) -> None:
+def test_output_is_as_the_comment_says(block: Block, unbuffered: str, examples: Path) -> None:
     program, *arguments = shlex.split(block.command)
     done = subprocess.run(
         [*COMMANDS[program], *arguments],
         cwd=examples,
-        env=environment(),
+        env=environment() | {"PYTHONUNBUFFERED": unbuffered},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",

@@ -3,20 +3,39 @@
 
 #include <string.h>
 
+/* The character at s[*at], which moves behind it. The bytes as one number: UTF-8 sorts as its code
+ * points do, and what is no UTF-8 counts byte by byte. */
+static uint32_t
+next_char(struct ft_str s, size_t *at)
+{
+    unsigned char first = (unsigned char)s.s[*at];
+    size_t len = first < 0xc2 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 1;
+    uint32_t c = first;
+    for (size_t i = 1; i < len; i++) {
+        if (*at + i >= s.len || ((unsigned char)s.s[*at + i] & 0xc0) != 0x80) {
+            *at += 1;
+            return first;
+        }
+        c = c << 8 | (unsigned char)s.s[*at + i];
+    }
+    *at += len;
+    return c;
+}
+
 /* Whether the set that begins at p[at] ('[') has `c`; *end is behind its ']'. An unclosed set is a
  * literal '['. */
 static bool
-match_set(struct ft_str p, size_t at, unsigned char c, size_t *end)
+match_set(struct ft_str p, size_t at, uint32_t c, size_t *end)
 {
     size_t i = at + 1;
     bool negated = i < p.len && (p.s[i] == '!' || p.s[i] == '^');
     bool found = false;
     i += negated;
-    for (size_t first = i; i < p.len && (p.s[i] != ']' || i == first); i++) {
-        unsigned char low = (unsigned char)p.s[i], high = low;
-        if (i + 2 < p.len && p.s[i + 1] == '-' && p.s[i + 2] != ']') {
-            high = (unsigned char)p.s[i + 2];
-            i += 2;
+    for (size_t first = i; i < p.len && (p.s[i] != ']' || i == first);) {
+        uint32_t low = next_char(p, &i), high = low;
+        if (i + 1 < p.len && p.s[i] == '-' && p.s[i + 1] != ']') {
+            i++;
+            high = next_char(p, &i);
         }
         found |= low <= c && c <= high;
     }
@@ -29,23 +48,15 @@ match_set(struct ft_str p, size_t at, unsigned char c, size_t *end)
 }
 
 static bool
-match_one(struct ft_str p, size_t at, unsigned char c, size_t *end)
+match_one(struct ft_str p, size_t at, uint32_t c, size_t *end)
 {
-    *end = at + 1;
-    switch (p.s[at]) {
-    case '?':
-        return true;
-    case '[':
+    if (p.s[at] == '[') {
         return match_set(p, at, c, end);
-    case '\\':
-        if (at + 1 < p.len) {
-            *end = at + 2;
-            return (unsigned char)p.s[at + 1] == c;
-        }
-        return c == '\\';
-    default:
-        return (unsigned char)p.s[at] == c;
     }
+    bool any = p.s[at] == '?';
+    at += p.s[at] == '\\' && at + 1 < p.len;
+    *end = at;
+    return next_char(p, end) == c || any;
 }
 
 bool
@@ -53,17 +64,20 @@ ft_glob_match(struct ft_str p, struct ft_str text)
 {
     size_t at = 0, i = 0, star = SIZE_MAX, resume = 0, end;
     while (i < text.len) {
+        size_t behind = i;
+        uint32_t c = next_char(text, &behind);
         if (at < p.len && p.s[at] == '*') {
             star = at++;
             resume = i;
         }
-        else if (at < p.len && match_one(p, at, (unsigned char)text.s[i], &end)) {
+        else if (at < p.len && match_one(p, at, c, &end)) {
             at = end;
-            i++;
+            i = behind;
         }
         else if (star != SIZE_MAX) {     /* let the last star take one more */
             at = star + 1;
-            i = ++resume;
+            next_char(text, &resume);
+            i = resume;
         }
         else {
             return false;

@@ -1,6 +1,6 @@
 /* Shell globs (* ? [set] [!set], a backslash quotes; '*' also crosses '.' and '/') over UTF-8, a
- * byte at a time, and the project's rule for which name of a function a pattern is held against.
- * Linear in practice: one backtrack point. */
+ * character at a time, and the project's rule for which name of a function a pattern is held
+ * against. Linear in practice: one backtrack point. */
 #ifndef FT_BASE_PATTERN_H
 #define FT_BASE_PATTERN_H
 

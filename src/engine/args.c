@@ -3,7 +3,18 @@
 #include "engine/codes.h"
 
 #define ARG_LENGTH 80
-#define LIST_LENGTH 200
+#define LIST_LENGTH 200 /* characters of all, the mark included */
+#define MORE ", ..."
+
+static size_t
+characters(const struct ft_strbuf *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->len; i++) {
+        n += ((unsigned char)b->data[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
 
 static void
 add_argument(struct ft_strbuf *b, PyFrameObject *frame, PyObject *name, const char *stars,
@@ -43,10 +54,7 @@ ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,
     int stars = code->co_flags & CO_VARKEYWORDS ? positional + named + (star >= 0) : -1;
     int n = positional + named + (star >= 0) + (stars >= 0);
     for (int i = 0; i < n && !PyErr_Occurred(); i++) {
-        if (b->len > LIST_LENGTH) {
-            ft_strbuf_add_cstr(b, ", ...");
-            break;
-        }
+        size_t before = b->len;
         /* As written: positional, *args, keyword-only, **kwargs. */
         int at = i < positional    ? i
                  : star < 0        ? i
@@ -58,6 +66,12 @@ ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,
                      : at == stars ? "**"
                                    : "",
                      &arg_style);
+        size_t room = i + 1 < n ? LIST_LENGTH - strlen(MORE) : LIST_LENGTH;
+        if (characters(b) > room) {
+            b->len = before;
+            ft_strbuf_add_cstr(b, before > 0 ? MORE : MORE + 2);
+            break;
+        }
     }
     Py_DECREF(names);
 }

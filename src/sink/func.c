@@ -10,7 +10,7 @@ last_part(struct ft_str path)
     while (at > 0 && path.s[at - 1] != '/') {
         at--;
     }
-    return (struct ft_str){path.s + at, path.len - at};
+    return at ? (struct ft_str){path.s + at, path.len - at} : path;
 }
 
 /* Places `s` at the end of the block; only its place is known until the block stops moving. */

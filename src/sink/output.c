@@ -4,23 +4,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE (1 << 16)
 #define HIGH_FD 1000
+#define WAIT_TRIES 100                   /* of a millisecond, for another thread's write */
+
+/* What tells a file from one made later under its name, which may have its inode's number. */
+struct identity {
+    uint64_t dev, ino;
+    uint64_t born;                       /* ns; 0 where that is not known */
+};
 
 struct file {
     struct ft_output base;               /* first */
     char *path;                          /* owned, absolute */
     int fd;                              /* -1: lost */
-    dev_t dev;
-    ino_t ino;
+    struct identity id;
     bool regular;
     bool at_once;                        /* every line is written by itself: a forked child's */
+    bool flushing;                       /* the buffer is being written, `len` not yet 0 */
     size_t len;                          /* published after the bytes it counts */
     char buffer[BUFFER_SIZE];
 };
@@ -45,10 +54,28 @@ move_high(int fd)
 }
 
 static bool
-is_ours(const struct file *f, int fd)
+identify(int fd, struct identity *id)
 {
     struct stat st;
-    return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
+    if (fstat(fd, &st) < 0) {
+        return false;
+    }
+    *id = (struct identity){(uint64_t)st.st_dev, (uint64_t)st.st_ino, 0};
+#ifdef STATX_BTIME
+    struct statx stx;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 && (stx.stx_mask & STATX_BTIME)) {
+        id->born = (uint64_t)stx.stx_btime.tv_sec * 1000000000u + stx.stx_btime.tv_nsec;
+    }
+#endif
+    return true;
+}
+
+static bool
+is_ours(const struct file *f, int fd)
+{
+    struct identity id;
+    return fd >= 0 && identify(fd, &id) && id.dev == f->id.dev && id.ino == f->id.ino
+           && id.born == f->id.born;
 }
 
 /* The program may have closed our descriptor, and opened its own file under the number. */
@@ -58,7 +85,8 @@ regain(struct file *f)
     if (is_ours(f, f->fd)) {
         return true;
     }
-    int fd = f->path ? open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int fd = f->path ? open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW)
+                     : -1;
     if (fd >= 0 && !is_ours(f, fd)) {
         close(fd);
         fd = -1;
@@ -111,14 +139,26 @@ send(struct file *f, const char *s, size_t len)
     errno = saved;
 }
 
+/* A signal that arrives while the kernel writes would be handled before `len` is 0, and its handler
+ * write the same again: it waits. Not for a FIFO, whose reader may never come. */
 static void
 file_flush(struct ft_output *out)
 {
     struct file *f = (struct file *)out;
-    if (f->len > 0) {
-        size_t len = f->len;
-        send(f, f->buffer, len);
-        f->len = 0;
+    sigset_t all, before;
+    if (f->len == 0) {
+        return;
+    }
+    if (f->regular) {
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &before);
+    }
+    __atomic_store_n(&f->flushing, true, __ATOMIC_RELEASE);
+    send(f, f->buffer, f->len);
+    __atomic_store_n(&f->len, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->flushing, false, __ATOMIC_RELEASE);
+    if (f->regular) {
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 }
 
@@ -150,16 +190,31 @@ file_close(struct ft_output *out)
     free(f);
 }
 
+/* /dev/stderr, say: what the program's stream has written there stays. */
+static bool
+is_standard_stream(const struct stat *st)
+{
+    struct stat other;
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fstat(fd, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct ft_output *
 ft_output_file(const char *path)
 {
     struct stat st;
     struct file *f = calloc(1, sizeof(*f));
     if (f == NULL) {
+        errno = ENOMEM;
         return NULL;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (fd < 0 || fstat(fd, &st) < 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) < 0)) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd < 0 || fstat(fd, &st) < 0
+        || (S_ISREG(st.st_mode) && !is_standard_stream(&st) && ftruncate(fd, 0) < 0)) {
         int error = errno;
         if (fd >= 0) {
             close(fd);
@@ -170,8 +225,7 @@ ft_output_file(const char *path)
     }
     f->base = (struct ft_output){file_write, file_flush, file_close, 0, 0};
     f->fd = move_high(fd);
-    f->dev = st.st_dev;
-    f->ino = st.st_ino;
+    identify(f->fd, &f->id);
     f->regular = S_ISREG(st.st_mode);
     f->path = f->regular ? realpath(path, NULL) : NULL;
     return &f->base;
@@ -189,6 +243,10 @@ void
 ft_output_file_emergency(struct ft_output *out)
 {
     struct file *f = (struct file *)out;
+    const struct timespec millisecond = {0, 1000000};
+    for (int i = 0; i < WAIT_TRIES && __atomic_load_n(&f->flushing, __ATOMIC_ACQUIRE); i++) {
+        nanosleep(&millisecond, NULL);
+    }
     size_t done, len = __atomic_exchange_n(&f->len, 0, __ATOMIC_ACQ_REL);
     if (len > 0 && is_ours(f, f->fd)) {
         write_all(f->fd, f->buffer, len, &done);
