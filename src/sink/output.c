@@ -85,8 +85,7 @@ regain(struct file *f)
     if (is_ours(f, f->fd)) {
         return true;
     }
-    int fd = f->path ? open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW)
-                     : -1;
+    int fd = f->path ? open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW) : -1;
     if (fd >= 0 && !is_ours(f, fd)) {
         close(fd);
         fd = -1;
