@@ -1,9 +1,12 @@
 """Function tracer for CPython 3.12+ on sys.monitoring (PEP 669): ftrace for Python.
 
-    @pyftrace.trace                     # decorator: prints the tree of each call traced =
-    pyftrace.trace(func)       # wrapper with pyftrace.trace(depth=3): ...   # context manager with
-    pyftrace.report() as r: ...    # times per function: print(r), r.rows, r.calls("app.db.query")
-    pyftrace.start(); pyftrace.stop()   # across notebook cells
+- ``@pyftrace.trace``, ``pyftrace.trace(func)``: print the tree of each call
+- ``with pyftrace.trace(depth=3): ...``: print the tree of a block
+- ``with pyftrace.report() as r: ...``: times per function; ``print(r)``, ``r.rows``,
+  ``r.calls("app.db.query")``
+- ``with pyftrace.record("run.data"): ...``: write a recording
+- ``pyftrace.open("run.data")``: read it
+- ``pyftrace.start()``, ``pyftrace.stop()``: across notebook cells
 
 Keywords are the command line's options: ``pyftrace -h`` lists them.
 """
@@ -13,9 +16,15 @@ from pyftrace._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyftrace.api import report, start, stop, trace
+    from pyftrace.recorder import record
+    from pyftrace.recording import Event, Node, Recording
+    from pyftrace.recording import Recording as open
     from pyftrace.totals import Report
 
-__all__ = ["Report", "__version__", "report", "start", "stop", "trace"]
+__all__ = [
+    "Event", "Node", "Recording", "Report", "__version__", "open", "record", "report", "start",
+    "stop", "trace",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -24,6 +33,14 @@ def __getattr__(name: str) -> object:
         from pyftrace import api
 
         return getattr(api, name)
+    if name == "record":
+        from pyftrace.recorder import record
+
+        return record
+    if name in ("open", "Recording", "Event", "Node"):
+        from pyftrace import recording
+
+        return getattr(recording, "Recording" if name == "open" else name)
     if name == "Report":
         from pyftrace.totals import Report
 

@@ -22,17 +22,26 @@ def say(message: str) -> None:
         pass
 
 
+_started = False
+
+
 def start() -> None:
     """Arm, if ``PYFTRACE`` means this process. What goes wrong is one line; the program runs on."""
+    global _started
     text = os.environ.get("PYFTRACE", "off")
-    if text == "off":
+    if text == "off" or _started:
         return
+    _started = True  # two folders of packages may both hold the hook
     try:
         options = _read(text)
         if options is None:
             return
-        del os.environ["PYFTRACE"]  # children would mix their lines into what is captured
-        _arm(options)
+        if not options.record or options.no_children:
+            del os.environ["PYFTRACE"]  # children would mix their lines into what is captured
+        if options.record:
+            _arm_recorder(options)
+        else:
+            _arm(options)
     except opts.OptionError as error:
         os.environ.pop("PYFTRACE", None)
         say(f"PYFTRACE: {error}; running untraced")
@@ -42,7 +51,10 @@ def start() -> None:
 
 def _read(text: str) -> opts.Options | None:
     """The options, None when another process is meant."""
-    fields, rest, ended = opts.parse(opts.split(text))
+    words = opts.split(text)
+    if words[:1] == ["record"]:
+        words[0] = "--record"
+    fields, rest, ended = opts.parse(words)
     if rest or ended:
         word = rest[0] if rest else ended
         raise opts.OptionError(f"'{word}' is no option")
@@ -91,6 +103,120 @@ def _arm(options: opts.Options) -> None:
     # The first to be registered is the last to run: after the program's own, and after its threads.
     atexit.register(_finish, _engine, tap, options)
     _engine.arm(tap, package=options.package, style=options.style())
+
+
+# ---- a recording ---------------------------------------------------------------------------------
+
+
+def _is_helper() -> bool:
+    """multiprocessing's resource tracker: a process of its own, and no part of the program."""
+    words = sys.orig_argv
+    return "-c" in words and words[-1].startswith("from multiprocessing.resource_tracker")
+
+
+def process_facts() -> "tuple[str, ...]":
+    """What a recording keeps of a process: keys and values."""
+    return (
+        "command", opts.join(sys.orig_argv), "python", sys.version.split()[0],
+        "executable", sys.executable,
+    )  # fmt: skip
+
+
+def run_facts(command: str) -> "tuple[str, ...]":
+    """What a recording keeps of its run."""
+    from pyftrace._version import __version__
+
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = "?"
+    return (
+        "command", command, "cwd", here, "host", os.uname().nodename,
+        "python", sys.version.split()[0], "pyftrace", __version__,
+    )  # fmt: skip
+
+
+def _arm_recorder(options: opts.Options) -> None:
+    if _is_helper():
+        return
+    from pyftrace import _engine, folder
+
+    path = os.path.abspath(options.output or folder.DEFAULT)
+    _engine.set_paths(library_folders(), own_folders())
+    try:
+        if options.run_id is None:  # set by hand: this is the first process, or one that joins
+            facts = run_facts(opts.join(sys.orig_argv))
+            path, run_id = folder.join(_engine, path, os.getpid(), options.max_size, facts)
+            options = options.replace(output=path, run_id=run_id)
+            if not options.no_children:
+                os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
+        tap = _engine.Tap(
+            "record",
+            folder=path,
+            run=options.run_id,
+            facts=folder.clean(process_facts()),
+            **options.tap_keywords(),
+        )
+    except folder.FolderError as error:
+        say(f"{error}; running untraced")
+        return
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        note_failure(path, reason)
+        say(f"cannot record to {path}: {reason}; running untraced")
+        return
+    import atexit
+
+    atexit.register(_finish_recorder, _engine, tap, options)
+    try:
+        _engine.arm(tap, package=options.package)
+    except RuntimeError as error:
+        atexit.unregister(_finish_recorder)
+        tap.close()
+        note_failure(path, str(error))
+        say(f"{error}; running untraced")
+
+
+def note_failure(path: str, reason: str) -> None:
+    """Name this process in the recording, which it could not join."""
+    import time
+
+    name = os.path.join(path, f"{os.getpid()}-{time.monotonic_ns():x}.fail")
+    try:
+        if os.path.exists(os.path.join(path, "run")):
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            os.write(fd, reason.encode("utf-8", "backslashreplace"))
+            os.close(fd)
+    except OSError:
+        pass  # the directory cannot be written: then nobody can know
+
+
+def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
+    forked = engine.forked()
+    engine.disarm()
+    try:
+        tap.close()
+        engine.stop()
+        calls, lost, _, reason = tap.recorded
+        path = options.output or ""
+        if reason:
+            say(f"the recording stopped: {reason}; {lost} events are missing")
+        if not forked and not options.quiet and engine.read_run(path)[1] == os.getpid():
+            _closing_line(path, calls)
+    except (OSError, RuntimeError, ValueError, MemoryError) as error:
+        say(f"could not finish the recording: {error}")
+
+
+def _closing_line(path: str, calls: int) -> None:
+    from pyftrace.folder import DEFAULT
+
+    processes = sum(name.endswith(".defs") for name in os.listdir(path))
+    shown = os.path.relpath(path) if path.startswith(os.getcwd()) else path
+    others = f" (and {processes - 1} more processes)" if processes > 2 else ""
+    others = " (and another process)" if processes == 2 else others
+    word = "call" if calls == 1 else "calls"
+    argument = "" if shown == DEFAULT else " " + opts.join([shown])
+    say(f"{calls} {word} recorded in {shown}{others}; to see them: pyftrace replay{argument}")
 
 
 # ---- the end -------------------------------------------------------------------------------------

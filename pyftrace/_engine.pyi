@@ -5,8 +5,9 @@ stream, a filter and a sink. Taps attach to the engine, several at once; the eng
 when the first one attaches and gives it back in :func:`stop`.
 """
 
+from collections.abc import Callable, Iterator
 from types import CodeType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 __version__: str
 
@@ -16,18 +17,25 @@ class Writable(Protocol):
 _Reach = Literal["none", "direct", "all"]
 
 class Tap:
-    """A filter and a sink (``"text"``: the live tree, ``"report"``: the table of totals).
+    """A filter and a sink: ``"text"`` the tree, ``"report"`` the table of totals, ``"record"`` the
+    recorder, ``"jsonl"`` and ``"raw"`` every event, ``"tree"`` the aggregated tree.
 
     ``libs`` and ``builtins`` say which library and C functions are shown: none, those called
     directly from user code, all. ``include``, ``only``, ``function``, ``exclude``, ``hide`` are
     patterns (``ValueError`` names a bad one). ``depth`` limits the shown depth (0: no limit).
     ``file`` is opened here (``OSError``); else lines go to ``stream.write``, bound now.
-    ``on_close`` of a stream is the caller's affair: a tap never flushes or closes it.
+    A stream is the caller's: a tap never flushes or closes it; nor does it close ``fd``, a
+    descriptor to write to.
+
+    A recorder writes into the directory ``folder`` (``OSError``), which must belong to the run
+    ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, ``ring``
+    keeps the last bytes of each thread (0: all), ``facts`` are keys and values by turns that are
+    kept of the process.
     """
 
     def __init__(
         self,
-        kind: Literal["text", "report"],
+        kind: Literal["text", "report", "record", "jsonl", "raw", "tree"],
         *,
         libs: _Reach = "none",
         builtins: _Reach = "none",
@@ -45,6 +53,13 @@ class Tap:
         color: bool = False,
         stream: Writable | None = None,
         file: str | None = None,
+        fd: int = -1,
+        folder: str | None = None,
+        run: str | None = None,
+        callers: bool = False,
+        ring: int = 0,
+        facts: tuple[str, ...] = (),
+        percentiles: bool = False,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -66,10 +81,12 @@ class Tap:
     def flush(self) -> None:
         """Write out the buffer of ``file``; nothing for a stream."""
     def close(self) -> None:
-        """Detach, flush and close ``file``. Collected rows can still be read."""
-    def rows(self) -> list[tuple[str, str, str, int, int, int, int, int, int, int, int]]:
+        """Detach, flush and close ``file``; a recorder writes its end mark. Collected rows can
+        still be read."""
+    def rows(self) -> list[tuple[Any, ...]]:
         """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
-        max_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line."""
+        max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
+        percentiles are None without ``percentiles``."""
     def render(
         self,
         format: Literal["table", "json", "csv"] = "table",
@@ -101,6 +118,69 @@ class Tap:
     def wall_ns(self) -> int: ...
     @property
     def threads(self) -> int: ...
+    @property
+    def recorded(self) -> tuple[int, int, int, str]:
+        """Of a recorder: (calls recorded, events lost, errno of what stopped it or 0, that in
+        words)."""
+    def nodes(self) -> list[tuple[int, str, str, str, int, int, int, int]]:
+        """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, calls,
+        total_ns, self_ns)``; parent is 0 for an outermost call, else 1 + the index of its row."""
+
+class Recording:
+    """A recording's directory opened for reading (``OSError``; EINVAL: damaged, or of another
+    version of the format). A recording that is still being written is read as far as it is."""
+
+    def __init__(self, folder: str) -> None: ...
+    @property
+    def run(self) -> dict[str, Any]:
+        """``id``, ``pid`` of the first process, format ``version``, ``wall_ns`` since the epoch of
+        the beginning, ``max_size``, ``bytes`` in all files, ``foreign`` (recorded around a command
+        that is not Python), ``facts``."""
+    @property
+    def processes(self) -> list[dict[str, Any]]:
+        """Oldest first, a sub-interpreter being an entry of its own: ``pid``, ``parent``,
+        ``interpreter``, ``forked``, ``ring``, ``prewritten``, ``began_ns`` and ``ended_ns`` (0: no
+        end mark) since the recording began, ``signal`` that ended it, ``error`` that stopped its
+        recording, events ``lost`` by that, ``dropped`` by a ring, ``bytes``, ``lanes``,
+        ``functions``, ``facts``."""
+    @property
+    def failures(self) -> list[str]:
+        """Processes that could not record: "PID: reason"."""
+    @property
+    def damage(self) -> str:
+        """What was found wrong so far, a line each."""
+    def threads(self) -> list[dict[str, Any]]:
+        """``serial``, ``pid``, ``tid``, ``name``, ``process`` (its index), ``events``,
+        ``missing``."""
+    def walk(
+        self,
+        tap: Tap,
+        *,
+        pid: int = 0,
+        tid: int = 0,
+        thread: int = 0,
+        since: int = 0,
+        until: int = 0,
+        min_ns: int = 0,
+        merged: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[int, int]:
+        """Tell a tap that is not attached what happened: (events, events missing). ``merged``: all
+        threads by time, else thread by thread. ``min_ns`` leaves out calls that were shorter."""
+    def events(
+        self, *, pid: int = 0, tid: int = 0, thread: int = 0, since: int = 0, until: int = 0
+    ) -> Iterator[tuple[Any, ...]]:
+        """All events by time, as the fields of :class:`pyftrace.Event`."""
+
+def create_run(
+    folder: str, pid: int, *, max_size: int = 0, foreign: bool = False, facts: tuple[str, ...] = ()
+) -> str:
+    """Make the directory of a recording, with its file ``run``: the run's id. ``FileExistsError``
+    when it is there already, ``OSError``."""
+
+def read_run(folder: str) -> tuple[str, int, bool]:
+    """(id, pid of the first process, whether that lives) of a recording's directory. ``OSError``
+    when it is none."""
 
 def arm(
     tap: Tap,

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import CodeType, TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from pyftrace import _boot
 from pyftrace.options import DEFAULTS, Options, nearest
@@ -25,7 +25,10 @@ R = TypeVar("R")
 
 _engine.set_paths(_boot.library_folders(), _boot.own_folders())
 
-_NOT_FOR_CODE = ("launcher_pid", "package", "report", "quiet", "color", "output", "format")
+_NOT_FOR_CODE = (
+    "launcher_pid", "package", "report", "quiet", "color", "output", "format",
+    "record", "run_id",
+)  # fmt: skip
 
 
 def _options(keywords: dict[str, Any], **fixed: Any) -> Options:
@@ -91,8 +94,15 @@ class _Shared:
 _shared = _Shared()
 
 
+class _Entering(Protocol):
+    """What a decorated function's wrapper holds: a way into its tap, around what runs of it."""
+
+    def enter(self) -> _engine.Tap:
+        """The tap, entered."""
+
+
 class _Switch:
-    """Enters and leaves the tap of one decorated function around what runs of it."""
+    """Enters the tap that prints one decorated function's tree."""
 
     __slots__ = ("all_threads", "file", "options", "stream", "tap")
 
@@ -143,11 +153,13 @@ def _is_library(file: str) -> bool:
     )
 
 
-def _wrap(func: Callable[P, R], options: Options, file: Any, all_threads: bool) -> Callable[P, R]:
+def _wrap(
+    func: Callable[P, R], options: Options, switch_of: Callable[[Options], _Entering]
+) -> Callable[P, R]:
     package = _adopt(func)
     if package and not options.only:
         options = options.replace(include=(*options.include, package))
-    switch = _Switch(options, file, all_threads)
+    switch = switch_of(options)
     wrapper: Any
     if inspect.iscoroutinefunction(func):
         wrapper = _coroutine_wrapper(func, switch)
@@ -164,7 +176,7 @@ def _wrap(func: Callable[P, R], options: Options, file: Any, all_threads: bool) 
     return cast("Callable[P, R]", wrapper)
 
 
-def _function_wrapper(func: Callable[..., R], switch: _Switch) -> Callable[..., R]:
+def _function_wrapper(func: Callable[..., R], switch: _Entering) -> Callable[..., R]:
     enter = switch.enter
 
     def wrapper(*args: Any, **kwargs: Any) -> R:
@@ -183,7 +195,7 @@ class _Steps:
 
     __slots__ = ("_inner", "_switch")
 
-    def __init__(self, inner: Any, switch: _Switch) -> None:
+    def __init__(self, inner: Any, switch: _Entering) -> None:
         self._inner = inner
         self._switch = switch
 
@@ -218,7 +230,7 @@ class _Steps:
 
 
 def _generator_wrapper(
-    func: Callable[..., Generator[Any, Any, Any]], switch: _Switch
+    func: Callable[..., Generator[Any, Any, Any]], switch: _Entering
 ) -> Callable[..., Generator[Any, Any, Any]]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         return (yield from cast("Any", _Steps(func(*args, **kwargs), switch)))
@@ -227,7 +239,7 @@ def _generator_wrapper(
 
 
 def _coroutine_wrapper(
-    func: Callable[..., Awaitable[Any]], switch: _Switch
+    func: Callable[..., Awaitable[Any]], switch: _Entering
 ) -> Callable[..., Awaitable[Any]]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         return await cast("Any", _Steps(func(*args, **kwargs), switch))
@@ -236,7 +248,7 @@ def _coroutine_wrapper(
 
 
 def _asyncgen_wrapper(
-    func: Callable[..., AsyncGenerator[Any, Any]], switch: _Switch
+    func: Callable[..., AsyncGenerator[Any, Any]], switch: _Entering
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         agen = func(*args, **kwargs)
@@ -271,10 +283,13 @@ class _Trace:
         self._all = threads == "all"
         self._tap: _engine.Tap | None = None
 
+    def _switch(self, options: Options) -> _Switch:
+        return _Switch(options, self._file, self._all)
+
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         if not callable(func):
             raise TypeError(f"trace() takes a function, not {type(func).__name__}")
-        wrapped: Callable[P, R] = _decorate(func, self._options, self._file, self._all)
+        wrapped: Callable[P, R] = _decorate(func, self._options, self._switch)
         return wrapped
 
     def __enter__(self) -> Self:
@@ -299,11 +314,11 @@ class _Trace:
             tap.close()
 
 
-def _decorate(func: Any, options: Options, file: Any, all_threads: bool) -> Any:
+def _decorate(func: Any, options: Options, switch_of: Callable[[Options], _Entering]) -> Any:
     # A static or class method given before it is bound: what it holds is wrapped.
     if isinstance(func, (staticmethod, classmethod)):
-        return type(func)(_wrap(func.__func__, options, file, all_threads))
-    return _wrap(func, options, file, all_threads)
+        return type(func)(_wrap(func.__func__, options, switch_of))
+    return _wrap(func, options, switch_of)
 
 
 @overload
@@ -336,12 +351,8 @@ def trace(
     """
     _check_threads(threads)
     checked = _options(options)
-    if func is None:
-        return _Trace(checked, file, threads)
-    if not callable(func):
-        raise TypeError(f"trace() takes a function, not {type(func).__name__}")
-    wrapped: Callable[P, R] = _decorate(func, checked, file, threads == "all")
-    return wrapped
+    tracing = _Trace(checked, file, threads)
+    return tracing if func is None else tracing(func)
 
 
 # ---- report --------------------------------------------------------------------------------------

@@ -5,12 +5,24 @@ import sys
 from pyftrace import options as opts
 from pyftrace._version import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "record", "replay", "report", "graph", "info", "dump", "diff", "html", "tui", "completion",
-    "merge",
+    "diff", "html", "tui", "completion", "merge",
 )  # fmt: skip
+
+VERBS = {
+    "record": "write a recording of TARGET, complete whatever kills it",
+    "replay": "the tree of a recording, with durations",
+    "report": "times per function of a recording",
+    "graph": "the calls of a recording, added up",
+    "info": "what a recording holds, and whether all",
+    "dump": "every event of a recording, as JSON lines",
+}
 
 EXAMPLES = """\
 Examples:
@@ -20,6 +32,16 @@ Examples:
   pyftrace --report app.py      times per function
   pyftrace -m package           a module, as python -m runs it
   pyftrace -o tree.txt pytest   a console script; the tree to a file
+  pyftrace record app.py        record it, then: pyftrace replay, report, graph, info
+"""
+
+RECORD_EXAMPLES = """\
+Examples:
+  pyftrace record app.py                        into pyftrace.data; then: pyftrace replay
+  pyftrace record -a --values safe -o run.data -m package
+  pyftrace record --ring 16M server.py          the last 16 MiB of each thread
+  pyftrace record make test                     every Python that a command starts
+  PYFTRACE='record -o /tmp/run.data' ./run.sh   the same without pyftrace in front
 """
 
 
@@ -35,24 +57,23 @@ def help_text() -> str:
         "pyftrace: Python function tracing tool.",
         "",
         "Usage: pyftrace [options] TARGET [args...]",
+        "       pyftrace record [options] TARGET [args...]",
+        "       pyftrace VERB [options] [DIR]",
         "",
         "TARGET: a script, a directory or zip with __main__.py, -m MODULE, -c CODE, - (standard",
         "input), or a Python console script on PATH. Everything after it belongs to it.",
     ]
-    group = ""
-    for row in opts.TABLE:
-        if not row.group:
-            continue
-        if row.group != group:
-            group = row.group
-            lines += ["", f"{group}:"]
-        names = ", ".join(row.names) + (f" {row.metavar}" if row.metavar else "")
-        lines.append(f"  {names:<32}  {row.help}" if len(names) <= 32 else f"  {names}")
-        if len(names) > 32:
-            lines.append(f"  {'':<32}  {row.help}")
+    lines += _option_lines(
+        (row.group, row, row.help)
+        for row in opts.TABLE
+        if row.group not in (opts.HIDDEN, opts.RECORD)
+    )
     lines += [
         f"  {'-V, --version':<32}  print the version",
         f"  {'-h, --help':<32}  print this help",
+        "",
+        "Verbs (pyftrace VERB -h tells more; DIR is pyftrace.data unless given):",
+        *(f"  {verb:<32}  {what}" for verb, what in VERBS.items()),
         "",
         "Patterns are globs over a function's name, module:name or module.name; with a '/' over",
         "its file. PYFTRACE='OPTIONS' in the environment traces a python started without pyftrace.",
@@ -62,6 +83,58 @@ def help_text() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
+    """(group, row, what it does) as lines, a heading over each group."""
+    lines: list[str] = []
+    shown = ""
+    for group, row, text in rows:
+        if group != shown:
+            shown = group
+            lines += ["", f"{group}:"]
+        names = ", ".join(row.names) + (f" {row.metavar}" if row.metavar else "")
+        if len(names) > 32:
+            lines.append(f"  {names}")
+            names = ""
+        lines.append(f"  {names:<32}  {text}")
+    return lines
+
+
+def record_help() -> str:
+    """What ``pyftrace record -h`` prints."""
+    lines = [
+        "Usage: pyftrace record [options] TARGET [args...]",
+        "",
+        "Write a recording of TARGET, and of the processes it starts, into a directory. TARGET is",
+        "as for pyftrace itself, or any command: what it starts that is Python is recorded.",
+    ]
+    for group in (opts.SCOPE, opts.RECORD):
+        lines += _option_lines(
+            (group, row, RECORD_WORDS.get(row.dest, row.help))
+            for row in opts.TABLE
+            if row.group == group or (group == opts.RECORD and row.dest in RECORD_ALSO)
+        )
+    return "\n".join([*lines, "", RECORD_EXAMPLES]).rstrip() + "\n"
+
+
+RECORD_ALSO = ("args", "values", "value_length", "output", "quiet")
+# What an option does to a recording, where that differs.
+RECORD_WORDS = {
+    "args": "record arguments too",
+    "values": "record values: safe, str, none (none)",
+    "output": "write into this directory (pyftrace.data)",
+    "quiet": "no closing line",
+    "depth": "record at most N levels",
+}
+
+
+def _verb(verb: str, words: "list[str]") -> int:
+    import importlib
+
+    module = importlib.import_module(f"pyftrace.commands.{verb}")
+    status: int = module.main(words)
+    return status
+
+
 def run(words: "list[str]") -> int:
     """The exit status; does not return when a target is run (exec)."""
     if words and words[0] in RESERVED:
@@ -69,15 +142,18 @@ def run(words: "list[str]") -> int:
             f"'{words[0]}' is a verb of a coming version;"
             f" to trace a file of that name: ./{words[0]}"
         )
+    record = words[:1] == ["record"]
+    if words and words[0] in VERBS and not record:
+        return _verb(words[0], words[1:])
     try:
-        fields, target, ended = opts.parse(words)
+        fields, target, ended = opts.parse(words[1:] if record else words)
         if ended == "-h":
-            print(help_text(), end="")
+            print(record_help() if record else help_text(), end="")
             return 0
         if ended == "-V":
             print(f"pyftrace version {__version__}")
             return 0
-        options = opts.Options(**fields)
+        options = opts.Options(**fields, record=record)
     except opts.OptionError as error:
         return refuse(str(error))
     if not target:

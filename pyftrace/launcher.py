@@ -4,6 +4,7 @@
 import os
 import sys
 
+from pyftrace import folder
 from pyftrace import options as opts
 from pyftrace._version import __version__
 from pyftrace.target import Refusal, Target, resolve
@@ -15,27 +16,32 @@ HOOK = "pyftrace.pth"
 
 def launch(options: opts.Options, words: "list[str]", file_only: bool = False) -> None:
     """Run the target under the options. Returns never; Refusal when it is not run."""
-    target = resolve(words, file_only)
-    _check_output(options.output)
+    target = resolve(words, file_only, any_command=options.record)
+    if not options.record:
+        _check_output(options.output)
     flags = interpreter_flags()
     environment = dict(os.environ)
-    if target.python is None:
+    if target.python is None or target.foreign:
         _prepare_hook(flags, environment)
+    if options.record:
+        options = _prepare_folder(options, target, words)
     options = options.replace(
         color=_color(options),
         limit=_limit(options),
         output=os.path.abspath(options.output) if options.output else None,
         package=target.package,
-        launcher_pid=os.getpid(),
+        launcher_pid=os.getpid() if not options.record or options.no_children else 0,
     )
     environment["PYFTRACE"] = opts.join(opts.words_of(options))
     _announce(options, target)
+    if target.foreign:
+        os.execve(target.words[0], [words[0], *target.words[1:]], environment)
     python = target.python or sys.executable
     os.execve(python, [python, *flags, *target.words], environment)
 
 
 def _announce(options: opts.Options, target: Target) -> None:
-    if options.quiet or options.output or options.format in ("json", "csv"):
+    if options.record or options.quiet or options.output or options.format in ("json", "csv"):
         return
     try:
         print(target.announce, flush=True)
@@ -43,6 +49,23 @@ def _announce(options: opts.Options, target: Target) -> None:
         pass  # closed: the program will be told in its own way
     except UnicodeEncodeError:
         print(ascii(target.announce)[1:-1], flush=True)
+
+
+def _prepare_folder(options: opts.Options, target: Target, words: "list[str]") -> opts.Options:
+    from pyftrace import _engine
+    from pyftrace._boot import run_facts
+
+    path = options.output or folder.DEFAULT
+    command = opts.join(["pyftrace", "record", *opts.words_of(options)[1:], *words])
+    try:
+        path, run_id, note = folder.prepare(
+            _engine, path, os.getpid(), options.max_size, target.foreign, run_facts(command)
+        )
+    except (folder.FolderError, FileExistsError) as error:
+        raise Refusal(str(error)) from None
+    if note and not options.quiet:
+        print(f"pyftrace: {note}", file=sys.stderr)
+    return options.replace(output=path, run_id=run_id)
 
 
 def _check_output(path: str | None) -> None:
@@ -146,15 +169,15 @@ def _prepare_hook(flags: "list[str]", environment: "dict[str, str]") -> None:
 
 def _check_version() -> None:
     """From the root of a clone this launcher may be another version than the one installed."""
-    for folder in _site_folders():
+    for site_folder in _site_folders():
         try:
-            with open(os.path.join(folder, "pyftrace", "_version.py")) as file:
+            with open(os.path.join(site_folder, "pyftrace", "_version.py")) as file:
                 text = file.read()
         except OSError:
             continue
         if f'"{__version__}"' not in text:
             raise Refusal(
-                f"this is pyftrace {__version__}, but another version is installed in {folder};"
-                " run pip install . again, or start from another directory"
+                f"this is pyftrace {__version__}, but another version is installed in"
+                f" {site_folder}; run pip install . again, or start from another directory"
             )
         return

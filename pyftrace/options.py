@@ -48,7 +48,9 @@ class Row:
         return self.kind not in ("flag", "unflag", "count")
 
 
-SCOPE, TREE, REPORT, OUTPUT, HIDDEN = ("What is traced", "The tree", "The report", "Output", "")
+SCOPE, TREE, REPORT, RECORD, OUTPUT, HIDDEN = (
+    "What is traced", "The tree", "The report", "The recording", "Output", "",
+)  # fmt: skip
 
 TABLE = (
     Row("-v --verbose", "verbose", "count", SCOPE,
@@ -79,10 +81,18 @@ TABLE = (
         "besides the first three: " + " ".join(COLUMNS) + ", all or none", "NAME[,NAME]", COLUMNS),
     Row("--limit", "limit", "int", REPORT, "show N rows (0: all; 50 on a terminal)", "N"),
     Row("--format", "format", "choice", REPORT, "table, json or csv", "FORMAT", FORMATS),
+    Row("--callers", "callers", "flag", RECORD, "record the line that each call comes from"),
+    Row("--ring", "ring", "size", RECORD,
+        "keep only the last SIZE of each thread: 4M, 512k (at least 256k)", "SIZE"),
+    Row("--max-size", "max_size", "size", RECORD,
+        "stop recording when all files together take SIZE", "SIZE"),
+    Row("--no-children", "no_children", "flag", RECORD, "not the processes that it starts"),
     Row("-o --output", "output", "text", OUTPUT, "write the tree or the report to FILE", "FILE"),
     Row("-q --quiet", "quiet", "flag", OUTPUT, "no notes, no warnings, no 'Running' line"),
     Row("--color", "color", "choice", OUTPUT, "auto, always or never", "WHEN", COLORS),
     Row("--launcher-pid", "launcher_pid", "int", HIDDEN, "the process to trace", "PID"),
+    Row("--record", "record", "flag", HIDDEN, "write a recording"),
+    Row("--run-id", "run_id", "text", HIDDEN, "the recording to join"),
     Row("--package", "package", "text", HIDDEN, "the package of -m", "PKG"),
 )  # fmt: skip
 
@@ -91,9 +101,10 @@ _BY_NAME = {name: row for row in TABLE for name in row.names}
 DEFAULTS: "dict[str, Any]" = {
     "verbose": 0, "libs": None, "builtins": None, "include": (), "only": (), "function": (),
     "exclude": (), "hide": (), "depth": 0, "args": False, "time": False, "path": False,
-    "values": "safe", "value_length": 120, "report": False, "sort": ("total",),
+    "values": None, "value_length": 120, "report": False, "sort": ("total",),
     "columns": DEFAULT_COLUMNS, "limit": None, "format": None, "output": None, "quiet": False,
-    "color": "auto", "launcher_pid": 0, "package": None,
+    "color": "auto", "launcher_pid": 0, "package": None, "record": False, "run_id": None,
+    "callers": False, "ring": 0, "max_size": 0, "no_children": False,
 }  # fmt: skip
 
 
@@ -113,7 +124,7 @@ class Options:
         args: bool
         time: bool
         path: bool
-        values: str
+        values: str | None
         value_length: int
         report: bool
         sort: tuple[str, ...]
@@ -125,6 +136,12 @@ class Options:
         color: str
         launcher_pid: int
         package: str | None
+        record: bool
+        run_id: str | None
+        callers: bool
+        ring: int
+        max_size: int
+        no_children: bool
 
     __slots__ = tuple(DEFAULTS)
 
@@ -137,6 +154,14 @@ class Options:
             raise OptionError(f"unknown option '{name}'{_nearest(name, DEFAULTS)}")
         if self.format is not None and not self.report:
             raise OptionError("--format goes with --report")
+        for row in TABLE:
+            given = getattr(self, row.dest) != DEFAULTS[row.dest]
+            if given and self.record and row.dest in ("report", "time", "path"):
+                raise OptionError(f"{row.names[-1]} does not go with record")
+            if given and not self.record and row.group == RECORD:
+                raise OptionError(f"{row.names[-1]} goes with record")
+        if 0 < self.ring < 256 << 10:
+            raise OptionError("--ring: at least 256k")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"options are immutable: {name}")
@@ -166,11 +191,13 @@ class Options:
 
     def tap_keywords(self) -> "dict[str, Any]":
         """What the engine's Tap takes: filter and look, but not where the output goes."""
-        return {
+        look = {"callers": self.callers, "ring": self.ring} if self.record else {}
+        return look | {
+            "values": self.values or ("none" if self.record else "safe"),
             "libs": self._reach(self.libs),
             "builtins": self._reach(self.builtins),
             **{name: getattr(self, name) for name in (
-                "include", "only", "function", "exclude", "hide", "depth", "args", "values",
+                "include", "only", "function", "exclude", "hide", "depth", "args",
                 "value_length", "time", "path")},
             "color": self.color == "always",
         }  # fmt: skip
@@ -192,6 +219,8 @@ def _checked(dest: str, value: "Any") -> "Any":
         return _checked_int(name, value, least=0 if dest in ("limit", "verbose") else 1)
     if row.kind == "text":
         return _checked_text(name, value)
+    if row.kind == "size":
+        return checked_size(name, value)
     if row.kind == "choice":
         if value not in row.choices:
             raise OptionError(f"{name}: '{value}' is none of {', '.join(row.choices)}")
@@ -213,6 +242,32 @@ def _checked_int(name: str, value: "Any", least: int) -> int:
     if not least <= number <= 2**31 - 1:
         raise OptionError(f"{name}: {number} is out of range (at least {least})")
     return number
+
+
+def checked_duration(text: str) -> int:
+    """Nanoseconds from ``5us``, ``1.5ms``, ``2s``, ``3m`` or plain seconds."""
+    units = {"ns": 1, "us": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "": 10**9}
+    unit = next(unit for unit in units if text.endswith(unit))
+    try:
+        ns = int(float(text.removesuffix(unit)) * units[unit])
+    except (ValueError, OverflowError):
+        raise OptionError(f"'{text}' is no time; 5us, 1.5ms or 2s is") from None
+    if not 0 <= ns < 1 << 62:
+        raise OptionError(f"{text} is out of range")
+    return ns
+
+
+def checked_size(name: str, value: "Any") -> int:
+    """Bytes from a number or a text like ``512k``, ``4M``, ``1.5G`` (powers of 1024)."""
+    text = str(value).strip().lower().removesuffix("ib").removesuffix("b")
+    factor = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}.get(text[-1:], 1)
+    try:
+        size = int(float(text.rstrip("kmgt") if factor > 1 else text) * factor)
+    except (ValueError, OverflowError):
+        raise OptionError(f"{name}: '{value}' is no size; 512k, 4M or 1G is") from None
+    if not 0 < size < 1 << 50:
+        raise OptionError(f"{name}: {value} is out of range")
+    return size
 
 
 def _checked_text(name: str, value: "Any") -> str:

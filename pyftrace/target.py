@@ -13,7 +13,7 @@ class Target:
     """``words`` for the interpreter (``python``: another one than ours), and how it is
     announced."""
 
-    __slots__ = ("announce", "package", "python", "words")
+    __slots__ = ("announce", "foreign", "package", "python", "words")
 
     def __init__(
         self,
@@ -26,10 +26,12 @@ class Target:
         self.announce = announce
         self.package = package
         self.python = python
+        self.foreign = False  # no Python script: only what it starts can be recorded
 
 
-def resolve(words: "list[str]", file_only: bool = False) -> Target:
-    """The target that the words name; Refusal when there is none."""
+def resolve(words: "list[str]", file_only: bool = False, any_command: bool = False) -> Target:
+    """The target that the words name; Refusal when there is none. ``any_command``: also commands
+    that are no Python scripts."""
     first = words[0]
     if not file_only:
         if first[:2] == "-m":
@@ -46,14 +48,14 @@ def resolve(words: "list[str]", file_only: bool = False) -> Target:
         found = None if file_only else _on_path(first)
         if found is None:
             raise Refusal(f"{first} is a directory without __main__.py")
-        return _console_script(found, words)
+        return _console_script(found, words, any_command)
     if os.path.exists(first):
         _check_readable(first)
         return Target(_as_file(words), f"Running script: {first}")
     found = None if file_only or os.sep in first else _on_path(first)
     if found is None:
         raise Refusal(f"no such script: {first}")
-    return _console_script(found, words)
+    return _console_script(found, words, any_command)
 
 
 def _module(words: "list[str]") -> Target:
@@ -91,9 +93,13 @@ def _on_path(name: str) -> str | None:
 # ---- console scripts -----------------------------------------------------------------------------
 
 
-def _console_script(path: str, words: "list[str]") -> Target:
+def _console_script(path: str, words: "list[str]", any_command: bool) -> Target:
     """A command found on PATH: run by this Python if it is its own."""
     interpreter = _interpreter_of(path)
+    if any_command and (interpreter is None or not _same_python(interpreter)):
+        target = Target([path, *words[1:]], "")
+        target.foreign = True
+        return target
     if interpreter is None:
         raise Refusal(
             f"{words[0]} ({path}) is not a Python script; the tree and the report trace one Python"

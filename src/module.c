@@ -130,6 +130,9 @@ static PyMethodDef functions[] = {
      "Attach a tap as a whole program's."},
     {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},
     {"stop", stop, METH_NOARGS, "Detach every tap and give the tool id back."},
+    {"create_run", (PyCFunction)(void (*)(void))ft_recording_create, METH_VARARGS | METH_KEYWORDS,
+     "Make a recording's directory; its id."},
+    {"read_run", ft_recording_run, METH_O, "(id, pid, alive) of a recording's directory."},
     {"own", own, METH_O, "Count a code object as user code wherever it lies."},
     {"release", release, METH_NOARGS, "Detach every tap but the armed program's."},
     {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
@@ -157,6 +160,13 @@ module_exec(PyObject *module)
     if (state->tap_type == NULL || PyModule_AddType(module, (PyTypeObject *)state->tap_type) < 0) {
         return -1;
     }
+    PyObject *recording = PyType_FromModuleAndSpec(module, &ft_recording_spec, NULL);
+    int failed = recording ? PyModule_AddType(module, (PyTypeObject *)recording) : -1;
+    Py_XDECREF(recording);
+    state->events_type = PyType_FromModuleAndSpec(module, &ft_events_spec, NULL);
+    if (failed || state->events_type == NULL) {
+        return -1;
+    }
     return PyModule_AddStringConstant(module, "__version__", PYFTRACE_VERSION);
 }
 
@@ -165,6 +175,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     struct ft_state *state = ft_state_of(module);
     Py_VISIT(state->tap_type);
+    Py_VISIT(state->events_type);
     Py_VISIT(state->program.tap);
     return ft_engine_traverse(&state->engine, visit, arg);
 }
@@ -174,6 +185,7 @@ module_clear(PyObject *module)
 {
     struct ft_state *state = ft_state_of(module);
     Py_CLEAR(state->tap_type);
+    Py_CLEAR(state->events_type);
     Py_CLEAR(state->program.tap);
     ft_engine_clear(&state->engine);
     return 0;

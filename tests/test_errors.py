@@ -46,7 +46,7 @@ def one_line(text: str) -> str:
         (["-m"], "-m needs a module"),
         (["-c"], "-c needs code"),
         ([], "nothing to trace"),
-        (["record", "foo.py"], "'record' is a verb of a coming version"),
+        (["tui", "foo.py"], "'tui' is a verb of a coming version"),
         (["ls"], "ls ("),
     ],
 )
@@ -74,7 +74,8 @@ def test_help_and_version(pyftrace: Run):
     done = pyftrace("-h")
     assert done.stdout.startswith("pyftrace: Python function tracing tool.\n")
     assert "--include PKG|GLOB" in done.stdout and "Examples:" in done.stdout
-    assert "--launcher-pid" not in done.stdout and "record" not in done.stdout
+    assert "--launcher-pid" not in done.stdout and "--run-id" not in done.stdout
+    assert "tui" not in done.stdout  # reserved, not there yet
     assert max(map(len, done.stdout.splitlines())) <= 130
     version = pyftrace("--version").stdout
     assert version.startswith("pyftrace version 0.")

@@ -145,9 +145,10 @@ wanted_events(const struct ft_engine *e)
     return events;
 }
 
-#define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
+#define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE)
 
-/* One tap on all threads that needs no texts goes the short way through events.c. */
+/* One tap on all threads that needs no texts of ordinary calls goes the short way through
+ * events.c. */
 static void
 find_lone(struct ft_engine *e)
 {
@@ -158,8 +159,10 @@ find_lone(struct ft_engine *e)
     if (short_way) {
         e->lone.slot = tap->slot;
         e->lone.sink = tap->sink;
-        e->lone.enter = tap->sink->ops->enter;
-        e->lone.leave = tap->sink->ops->leave;
+        const struct ft_sink_ops *ops = tap->sink->ops;
+        e->lone.exceptions = (tap->sink->needs & FT_NEED_EXC) != 0;
+        e->lone.enter = ops->enter_plain ? ops->enter_plain : ops->enter;
+        e->lone.leave = ops->leave_plain ? ops->leave_plain : ops->leave;
     }
     e->generation++;
 }

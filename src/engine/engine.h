@@ -232,6 +232,7 @@ struct ft_engine {
         uint32_t epoch; /* 0: there is none */
         int slot;
         struct ft_sink *sink;
+        bool exceptions; /* it wants their texts: UNWIND goes the long way */
         void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
         void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     } lone;

@@ -7,7 +7,8 @@
 #include "engine/stack.h"
 
 struct callback {
-    PyObject_HEAD vectorcallfunc vectorcall;
+    PyObject ob_base;
+    vectorcallfunc vectorcall;
     struct ft_engine *engine;            /* borrowed from `module` */
     PyObject *module;                    /* owned: keeps the engine */
 };
@@ -104,7 +105,7 @@ enter_plain(struct ft_engine *e, PyCodeObject *code)
     }
     PyThreadState *tstate = FT_TSTATE();
     struct ft_thread *t = thread_if_known(e, tstate);
-    if (FT_UNLIKELY(t == NULL || t->top == t->cap)) {
+    if (FT_UNLIKELY(t == NULL || t->top == t->cap || t->task != NULL)) {
         return false;
     }
     struct ft_view *view = &t->views[e->lone.slot];
@@ -257,7 +258,7 @@ on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (FT_LIKELY(leave_plain(ENGINE(self), FT_UNWIND))) {
+    if (!ENGINE(self)->lone.exceptions && leave_plain(ENGINE(self), FT_UNWIND)) {
         Py_RETURN_NONE;
     }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);

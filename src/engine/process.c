@@ -31,7 +31,7 @@ on_death(int signum)
 {
     int saved = errno;
     if (atomic_load(&process.watching) && !atomic_exchange(&process.dying, true)) {
-        process.hooks.dying(process.hooks.ctx);
+        process.hooks.dying(process.hooks.ctx, signum);
     }
     errno = saved;
     /* SA_RESETHAND made it the default again, SA_NODEFER lets it in at once. */

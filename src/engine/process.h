@@ -21,7 +21,7 @@ uint64_t ft_process_forked_children(void);
 /* Called in the forking process just before fork(), and on SIGTERM and SIGHUP just before death. */
 struct ft_process_hooks {
     void (*before_fork)(void *ctx);
-    void (*dying)(void *ctx);            /* async-signal-safe */
+    void (*dying)(void *ctx, int signum);   /* async-signal-safe */
     void *ctx;
 };
 /* Takes SIGTERM and SIGHUP where they are at their default. `hooks` is copied; its ctx must live

@@ -160,9 +160,6 @@ static void
 add_value(struct ft_thread *t, struct ft_tap *tap, PyObject *value, struct ft_call *call)
 {
     call->value = (struct ft_str){NULL, 0};
-    if (value != NULL && call->way == FT_YIELD) {
-        value = yielded(call->func, value);
-    }
     if (value == NULL) {
         return;
     }
@@ -254,6 +251,11 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
     call.way = way;
     call.time = now;
     call.activation = f.activation;
+    call.awaits = false;
+    if (way == FT_YIELD && value != NULL) {
+        value = yielded(f.func, value);
+        call.awaits = value == NULL;
+    }
     uint32_t mask = f.shown | f.inside | f.excluded;
     for (; mask; mask &= mask - 1) {
         int slot = __builtin_ctz(mask);

@@ -2,6 +2,7 @@
  * what all taps want. A decorated function's tap keeps its place between calls, so that a call only
  * sets a bit of its thread; the idlest gives way when all places are taken. GIL held. */
 #include "engine/engine.h"
+#include "engine/process.h"
 
 struct widening {
     struct ft_engine *engine;
@@ -105,6 +106,9 @@ ft_tap_attach(struct ft_engine *e, struct ft_tap *tap)
 void
 ft_tap_detach(struct ft_engine *e, struct ft_tap *tap)
 {
+    if (e->fork_seen != ft_process_forks()) { /* what ends here is not the parent's */
+        ft_engine_forked(e);
+    }
     if (tap->slot < 0) {
         return;
     }

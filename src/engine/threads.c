@@ -219,7 +219,8 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_strbuf name;
     ft_strbuf_init(&name);
     add_name(&name, t);
-    struct ft_thread_info info = {t->serial, t->native_id, {name.data ? name.data : "", name.len}};
+    struct ft_thread_info info = {
+        t->serial, t->native_id, (uint64_t)getpid(), false, {name.data ? name.data : "", name.len}};
     void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
     ft_strbuf_fini(&name);
     if (lane == NULL) {

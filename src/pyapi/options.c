@@ -8,17 +8,20 @@
 int
 ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a)
 {
-    static char *names[] = {"kind",    "libs", "builtins", "include", "only",   "function",
-                            "exclude", "hide", "depth",    "args",    "values", "value_length",
-                            "time",    "path", "color",    "stream",  "file",   NULL};
+    static char *names[] = {"kind",     "libs",         "builtins", "include",     "only",
+                            "function", "exclude",      "hide",     "depth",       "args",
+                            "values",   "value_length", "time",     "path",        "color",
+                            "stream",   "file",         "fd",       "folder",      "run",
+                            "callers",  "ring",         "facts",    "percentiles", NULL};
     *a = (struct ft_tap_args){
-        .libs = "none", .builtins = "none", .values = "safe", .value_length = 120};
-    return PyArg_ParseTupleAndKeywords(args, kwargs, "s|$ssO!O!O!O!O!IpsIpppOO:Tap", names,
-                                       &a->kind, &a->libs, &a->builtins, &PyTuple_Type, &a->include,
-                                       &PyTuple_Type, &a->only, &PyTuple_Type, &a->function,
-                                       &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide,
-                                       &a->depth, &a->args, &a->values, &a->value_length, &a->time,
-                                       &a->path, &a->color, &a->stream, &a->file)
+        .libs = "none", .builtins = "none", .values = "safe", .value_length = 120, .fd = -1};
+    return PyArg_ParseTupleAndKeywords(
+               args, kwargs, "s|$ssO!O!O!O!O!IpsIpppOOiOzpKO!p:Tap", names, &a->kind, &a->libs,
+               &a->builtins, &PyTuple_Type, &a->include, &PyTuple_Type, &a->only, &PyTuple_Type,
+               &a->function, &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide, &a->depth,
+               &a->args, &a->values, &a->value_length, &a->time, &a->path, &a->color, &a->stream,
+               &a->file, &a->fd, &a->folder, &a->run, &a->callers, &a->ring, &PyTuple_Type,
+               &a->facts, &a->percentiles)
                ? 0
                : -1;
 }
@@ -96,9 +99,12 @@ ft_tap_fill_filter(struct ft_filter *filter, const struct ft_tap_args *a)
 }
 
 static const char *const formats[] = {"table", "json", "csv"};
-static const char *const keys[] = {"total", "self", "calls", "avg", "min", "max", "name"};
-static const char *const columns_known[] = {"self",    "avg",    "min",  "max",
-                                            "resumes", "module", "where"};
+static const char *const keys[] = {"total", "self", "calls", "avg", "min",
+                                   "max",   "p50",  "p95",   "p99", "name"};
+#define NKEYS (int)(sizeof(keys) / sizeof(keys[0]))
+static const char *const columns_known[] = {"self", "avg", "min",     "max",    "p50",
+                                            "p95",  "p99", "resumes", "module", "where"};
+#define NCOLUMNS (int)(sizeof(columns_known) / sizeof(columns_known[0]))
 
 /* The words of a tuple as indexes into `words`; -1 with a ValueError. */
 static int
@@ -119,7 +125,7 @@ int
 ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsigned long long limit,
                int footer, struct ft_table_style *style)
 {
-    int chosen[7];
+    int chosen[NKEYS > NCOLUMNS ? NKEYS : NCOLUMNS];
     memset(style, 0, sizeof(*style));
     int f = choose("format", format, formats, 3);
     if (f < 0) {
@@ -131,7 +137,7 @@ ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsigned l
     style->sort[0] = FT_KEY_TOTAL;
     style->nsort = 1;
     if (sort != NULL) {
-        style->nsort = choose_all("sort", sort, keys, 7, chosen);
+        style->nsort = choose_all("sort", sort, keys, NKEYS, chosen);
         for (int i = 0; i < style->nsort; i++) {
             style->sort[i] = (enum ft_table_key)chosen[i];
         }
@@ -139,7 +145,7 @@ ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsigned l
     style->columns = FT_COL_SELF | FT_COL_AVG | FT_COL_WHERE;
     int n = 0;
     if (columns != NULL) {
-        n = choose_all("columns", columns, columns_known, 7, chosen);
+        n = choose_all("columns", columns, columns_known, NCOLUMNS, chosen);
         style->columns = 0;
         for (int i = 0; i < n; i++) {
             style->columns |= 1u << chosen[i];

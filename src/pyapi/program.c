@@ -59,14 +59,17 @@ print_table(const struct ft_program *program, struct ft_tap_object *tap)
 }
 
 static void
-on_dying(void *ctx)
+on_dying(void *ctx, int signum)
 {
     const struct ft_program *program = ctx;
     struct ft_tap_object *tap = (struct ft_tap_object *)program->tap;
     if (tap == NULL) {
         return;
     }
-    if (tap->report) {
+    if (tap->kind == FT_TAP_RECORD && tap->sink != NULL) {
+        ft_record_dying(tap->sink, signum);
+    }
+    else if (tap->report) {
         print_table(program, tap);
     }
     else if (tap->file) {
@@ -134,6 +137,9 @@ ft_program_arm(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     program->tap = Py_NewRef(tap);
     program->forks = ft_process_forks();
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        Py_RETURN_NONE; /* signals and forks are the main interpreter's affair */
+    }
     ft_process_watch(&(struct ft_process_hooks){on_before_fork, on_dying, program});
     Py_RETURN_NONE;
 }
@@ -146,7 +152,9 @@ ft_program_disarm(PyObject *module, PyObject *Py_UNUSED(unused))
     if (tap == NULL) {
         Py_RETURN_NONE;
     }
-    ft_process_unwatch();
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        ft_process_unwatch();
+    }
     state->program.tap = NULL;
     state->engine.phase = FT_RUNNING;
     state->engine.boot_tap = NULL;

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "sink/output.h"
+#include "sink/record.h"
 #include "sink/table.h"
 #include "sink/text.h"
 
@@ -18,6 +19,7 @@ struct ft_program {
 struct ft_state {
     struct ft_engine engine;
     PyObject *tap_type;                  /* owned */
+    PyObject *events_type;               /* owned */
     struct ft_program program;
     bool ready;                          /* the engine was initialised */
 };
@@ -33,28 +35,55 @@ ft_state_of(PyObject *module)
 
 /* ---- Tap (tap.c) ----------------------------------------------------------------------------- */
 
+enum ft_tap_kind {
+    FT_TAP_TEXT,
+    FT_TAP_REPORT,
+    FT_TAP_RECORD,
+    FT_TAP_JSONL,
+    FT_TAP_RAW,
+    FT_TAP_TREE,
+};
+
+struct ft_tap_args;
+
 struct ft_tap_object {
-    PyObject_HEAD PyObject *module;                    /* owned: keeps the engine */
+    PyObject ob_base;
+    PyObject *module;                    /* owned: keeps the engine */
     struct ft_engine *engine;            /* borrowed from it */
     struct ft_tap tap;
     struct ft_filter filter;
     struct ft_value_style values;
     struct ft_sink *sink;                /* owned */
     struct ft_output *out;               /* owned; NULL: nowhere */
-    bool report;                         /* the sink is a table */
+    enum ft_tap_kind kind;
+    bool report;                         /* kind is FT_TAP_REPORT */
     bool file;                           /* `out` is a file of ours */
+    bool fd;                             /* `out` is a descriptor of the caller's */
     bool closed;
+    struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
 };
+
+/* Makes the sink of a recorder. */
+struct ft_sink *ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a);
+
+/* ---- recordings (runs.c, recording.c, walking.c) --------------------------------------------- */
+
+extern PyType_Spec ft_recording_spec, ft_events_spec;
+
+PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *ft_recording_run(PyObject *module, PyObject *path);
+PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
 
 extern PyType_Spec ft_tap_spec;
 
 /* ---- options (options.c) --------------------------------------------------------------------- */
 
 struct ft_tap_args {
-    const char *kind, *libs, *builtins, *values;
-    PyObject *include, *only, *function, *exclude, *hide, *stream, *file;
+    const char *kind, *libs, *builtins, *values, *run;
+    PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
     unsigned int depth, value_length;
-    int args, time, path, color;
+    unsigned long long ring;
+    int args, time, path, color, callers, percentiles, fd;
 };
 
 int ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a);

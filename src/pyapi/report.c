@@ -29,11 +29,17 @@ collect(PyObject *op, struct ft_table_rows *rows)
 }
 
 static PyObject *
-row_tuple(const struct ft_table_row *r)
+row_tuple(const struct ft_table_row *r, bool percentiles)
 {
-    return Py_BuildValue("NNNIIKKKKKK", to_str(r->func->name), to_str(r->func->module),
-                         to_str(r->func->file), r->func->line, r->ordinal, r->calls, r->resumes,
-                         r->total, r->self, r->min, r->max);
+    PyObject *spread = percentiles ? Py_BuildValue("(KKK)", r->p50, r->p95, r->p99)
+                                   : Py_BuildValue("(OOO)", Py_None, Py_None, Py_None);
+    PyObject *row = Py_BuildValue("(NNNIIKKKKKK)", to_str(r->func->name), to_str(r->func->module),
+                                  to_str(r->func->file), r->func->line, r->ordinal, r->calls,
+                                  r->resumes, r->total, r->self, r->min, r->max);
+    PyObject *whole = spread && row ? PySequence_Concat(row, spread) : NULL;
+    Py_XDECREF(spread);
+    Py_XDECREF(row);
+    return whole;
 }
 
 PyObject *
@@ -45,7 +51,7 @@ ft_tap_rows(PyObject *self, PyObject *Py_UNUSED(unused))
     }
     PyObject *list = PyList_New((Py_ssize_t)rows.n);
     for (size_t i = 0; list != NULL && i < rows.n; i++) {
-        PyObject *row = row_tuple(&rows.rows[i]);
+        PyObject *row = row_tuple(&rows.rows[i], rows.percentiles);
         if (row == NULL) {
             Py_CLEAR(list);
             break;

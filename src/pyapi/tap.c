@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "pyapi/pyapi.h"
+#include "sink/dump.h"
+#include "sink/tree.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
 
@@ -29,8 +31,16 @@ open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
         self->out = ft_output_stream(a->stream);
         return self->out == NULL ? -1 : 0;
     }
-    else if (!self->report) {
-        PyErr_SetString(PyExc_ValueError, "a live tree needs a stream or a file");
+    else if (a->fd >= 0) {
+        self->out = ft_output_fd(a->fd);
+        if (self->out == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->fd = true;
+    }
+    else if (self->kind == FT_TAP_TEXT || self->kind == FT_TAP_JSONL || self->kind == FT_TAP_RAW) {
+        PyErr_SetString(PyExc_ValueError, "a tree needs a stream or a file");
         return -1;
     }
     return 0;
@@ -49,12 +59,31 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         .ccalls = ccalls,
         .callers = true,
     };
-    self->sink = self->report ? ft_table_new(ccalls) : ft_text_new(&options, self->out);
-    if (self->sink == NULL) {
-        PyErr_NoMemory();
-        return -1;
+    switch (self->kind) {
+    case FT_TAP_TEXT:
+        self->sink = ft_text_new(&options, self->out);
+        break;
+    case FT_TAP_REPORT:
+        self->sink = ft_table_new(ccalls);
+        break;
+    case FT_TAP_RECORD:
+        self->sink = ft_tap_record_sink(self, a);
+        break;
+    case FT_TAP_JSONL:
+    case FT_TAP_RAW:
+        self->sink = ft_dump_new(self->out, self->kind == FT_TAP_RAW);
+        break;
+    case FT_TAP_TREE:
+        self->sink = ft_tree_new();
+        break;
     }
-    return 0;
+    if (self->sink != NULL && self->report && a->percentiles) {
+        ft_table_want_percentiles(self->sink);
+    }
+    if (self->sink == NULL && !PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    return self->sink == NULL ? -1 : 0;
 }
 
 static int
@@ -91,8 +120,24 @@ wire(struct ft_tap_object *self)
     self->tap.owner = (PyObject *)self;
     self->tap.one_process = self->report;
     /* Values of the program's making run its code, and so may a stream. */
-    self->tap.may_raise = !self->report && (!self->file || self->values.mode == FT_VALUES_STR);
+    bool stream = self->out != NULL && !self->file && !self->fd;
+    self->tap.may_raise = stream || self->values.mode == FT_VALUES_STR;
     self->tap.forked = on_forked;
+}
+
+static int
+choose_kind(struct ft_tap_object *self, const char *kind)
+{
+    static const char *const kinds[] = {"text", "report", "record", "jsonl", "raw", "tree"};
+    for (int i = 0; i < (int)(sizeof(kinds) / sizeof(kinds[0])); i++) {
+        if (strcmp(kind, kinds[i]) == 0) {
+            self->kind = (enum ft_tap_kind)i;
+            self->report = self->kind == FT_TAP_REPORT;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "no kind of tap: '%s'", kind);
+    return -1;
 }
 
 static PyObject *
@@ -109,12 +154,8 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->tap.slot = -1;
     self->module = Py_NewRef(PyType_GetModule(type));
     self->engine = &ft_state_of(self->module)->engine;
-    self->report = strcmp(a.kind, "report") == 0;
-    if (!self->report && strcmp(a.kind, "text") != 0) {
-        PyErr_Format(PyExc_ValueError, "kind is \"text\" or \"report\", not '%s'", a.kind);
-    }
-    else if (ft_tap_fill_filter(&self->filter, &a) == 0 && parse_values(self, &a) == 0
-             && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
+    if (choose_kind(self, a.kind) == 0 && ft_tap_fill_filter(&self->filter, &a) == 0
+        && parse_values(self, &a) == 0 && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
         wire(self);
         return (PyObject *)self;
     }
@@ -258,13 +299,20 @@ tap_close(PyObject *op, PyObject *unused)
     Py_XDECREF(r);
     r = tap_flush(op, unused);
     SELF(op)->closed = true;
+    if (SELF(op)->kind == FT_TAP_RECORD && SELF(op)->sink != NULL) {
+        /* Now, not when the object goes: its end mark is written. */
+        ft_record_state(SELF(op)->sink, &SELF(op)->recorded);
+        SELF(op)->sink->ops->close(SELF(op)->sink);
+        SELF(op)->sink = SELF(op)->tap.sink = NULL;
+    }
     return r;
 }
 
 static PyObject *
 tap_lines(PyObject *op, void *Py_UNUSED(unused))
 {
-    return PyLong_FromUnsignedLongLong(SELF(op)->report ? 0 : ft_text_lines(SELF(op)->sink));
+    return PyLong_FromUnsignedLongLong(SELF(op)->kind == FT_TAP_TEXT ? ft_text_lines(SELF(op)->sink)
+                                                                     : 0);
 }
 
 static PyObject *
@@ -278,7 +326,7 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = SELF(op);
     PyObject *error = NULL;
-    if (self->out != NULL && !self->file) {
+    if (self->out != NULL && !self->file && !self->fd) {
         error = ft_output_stream_error(self->out);
     }
     else if (self->out != NULL && self->out->error != 0) {
@@ -289,6 +337,25 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
         }
     }
     return error ? error : Py_NewRef(Py_None);
+}
+
+/* (calls, events lost, error number, its text) of a recorder. */
+static PyObject *
+tap_recorded(PyObject *op, void *Py_UNUSED(unused))
+{
+    struct ft_tap_object *self = SELF(op);
+    struct ft_record_state state = self->recorded;
+    if (self->kind != FT_TAP_RECORD) {
+        PyErr_SetString(PyExc_TypeError, "only a recorder has recorded");
+        return NULL;
+    }
+    if (self->sink != NULL) {
+        ft_record_state(self->sink, &state);
+    }
+    const char *text = state.error == 0                  ? ""
+                       : state.error == FT_STOP_MAX_SIZE ? "--max-size is reached"
+                                                         : strerror(state.error);
+    return Py_BuildValue("KKis", state.calls, state.lost, state.error, text);
 }
 
 static PyMethodDef methods[] = {
@@ -305,6 +372,7 @@ static PyMethodDef methods[] = {
     {"rows", ft_tap_rows, METH_NOARGS, "The totals per function, unsorted."},
     {"render", (PyCFunction)(void (*)(void))ft_tap_render, METH_VARARGS | METH_KEYWORDS,
      "The table as text."},
+    {"nodes", ft_tap_nodes, METH_NOARGS, "The nodes of a tree."},
     {"unmatched", ft_tap_unmatched, METH_NOARGS, "Patterns that matched nothing so far."},
     {"left_out", ft_tap_left_out, METH_NOARGS, "(package, functions) called and out of scope."},
     {NULL, NULL, 0, NULL},
@@ -313,6 +381,7 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
     {"lines", tap_lines, NULL, "Tree lines written so far.", NULL},
     {"lost_lines", tap_lost_lines, NULL, "Lines that could not be written.", NULL},
+    {"recorded", tap_recorded, NULL, "(calls, events lost, errno, reason) of a recorder.", NULL},
     {"error", tap_error, NULL, "The first failure to write, or None.", NULL},
     {"calls", ft_tap_calls, NULL, "Calls counted so far.", NULL},
     {"wall_ns", ft_tap_wall, NULL, "Wall time watched, ns.", NULL},

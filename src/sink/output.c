@@ -287,3 +287,68 @@ ft_output_memory(struct ft_strbuf *b)
     }
     return m ? &m->base : NULL;
 }
+
+/* ---- a descriptor ---------------------------------------------------------------------------- */
+
+struct plain {
+    struct ft_output base;               /* first */
+    int fd;
+    size_t len;
+    char buffer[BUFFER_SIZE];
+};
+
+static void
+plain_send(struct plain *f, const char *s, size_t len)
+{
+    size_t done;
+    if (f->base.error == 0) {
+        f->base.error = write_all(f->fd, s, len, &done);
+    }
+    else {
+        f->base.lost_lines++;
+    }
+}
+
+static void
+plain_flush(struct ft_output *out)
+{
+    struct plain *f = (struct plain *)out;
+    if (f->len > 0) {
+        plain_send(f, f->buffer, f->len);
+        f->len = 0;
+    }
+}
+
+static void
+plain_write(struct ft_output *out, struct ft_str text)
+{
+    struct plain *f = (struct plain *)out;
+    if (text.len > BUFFER_SIZE - f->len) {
+        plain_flush(out);
+    }
+    if (text.len > BUFFER_SIZE) {
+        plain_send(f, text.s, text.len);
+        return;
+    }
+    memcpy(f->buffer + f->len, text.s, text.len);
+    f->len += text.len;
+}
+
+static void
+plain_close(struct ft_output *out)
+{
+    plain_flush(out);
+    free(out);
+}
+
+struct ft_output *
+ft_output_fd(int fd)
+{
+    struct plain *f = calloc(1, sizeof(*f));
+    if (f == NULL) {
+        return NULL;
+    }
+    f->base = (struct ft_output){plain_write, plain_flush, plain_close, 0, 0};
+    f->fd = fd;
+    return &f->base;
+}

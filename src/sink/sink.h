@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/strbuf.h"
+#include "base/clock.h"
 #include "sink/func.h"
 
 enum ft_need {
@@ -50,6 +51,8 @@ struct ft_task {
 struct ft_thread_info {
     uint64_t serial; /* 1, 2, ... in order of first sight; never reused */
     uint64_t native_id; /* the kernel's thread id */
+    uint64_t pid;
+    bool other; /* a recorded process that is not the first: its pid is told in the tree */
     struct ft_str name; /* printable; "MainThread", "worker-1" */
 };
 
@@ -67,6 +70,7 @@ struct ft_call {
         /* printable; s == NULL: none is shown (suspended coroutine, C call, --values none) */
         value;
     const struct ft_task *task; /* NULL: not in a task */
+    bool awaits; /* YIELD: suspended at an await, no value of its own */
 };
 
 struct ft_sink;
@@ -82,6 +86,13 @@ struct ft_sink_ops {
     void (*thread_end)(struct ft_sink *sink, void *lane);
     void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    /* The same for a START and a RETURN or UNWIND of which only func, way, depth and time are set:
+     * an ordinary function, no task. NULL where enter and leave are as quick. */
+    void (*enter_plain)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    void (*leave_plain)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    /* A recorded call that began before the lane's first event: on the stack, but no event. NULL:
+     * not of interest. */
+    void (*open)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     /* `n` events of this lane could not be kept. */
     void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
     /* Called in a forked child before its first event: `pid` is its own. */
@@ -93,6 +104,15 @@ struct ft_sink_ops {
 struct ft_sink {
     const struct ft_sink_ops *ops;
     uint32_t needs; /* enum ft_need bits, constant */
+    bool recorded; /* set by a walker: times come in ns, and `now` is that of the last event */
+    uint64_t now;
 };
+
+/* How the times that the sink hears become ns. */
+static inline struct ft_scale
+ft_sink_scale(const struct ft_sink *sink)
+{
+    return sink->recorded ? (struct ft_scale){(uint64_t)1 << 32} : ft_clock_scale();
+}
 
 #endif

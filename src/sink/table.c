@@ -74,6 +74,7 @@ lane_free(struct table_lane *lane)
     for (uint32_t id = 0; id < lane->nstats; id++) {
         if (lane->stats[id].func != NULL) {
             ft_func_unref(lane->stats[id].func);
+            free(lane->stats[id].spread);
         }
     }
     for (struct table_retired *r = lane->retired, *next; r != NULL; r = next) {
@@ -100,6 +101,7 @@ stat_new(struct table_lane *lane, const struct ft_func *func)
     if (s->func == NULL) {
         s->min = UINT64_MAX;
         s->func = ft_func_ref(func);     /* keeps the id from being given to another */
+        s->spread = lane->percentiles ? calloc(SPREAD_SLOTS, sizeof(*s->spread)) : NULL;
     }
     return s;
 }
@@ -194,6 +196,26 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     s->min = ticks < s->min ? ticks : s->min;
     s->max = ticks > s->max ? ticks : s->max;
+    if (__builtin_expect(s->spread != NULL, 0)) {
+        s->spread[table_spread_slot(ticks)]++;
+    }
+}
+
+/* It goes on from now: what it did before is another's to count. */
+static void
+open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct table_lane *lane = opaque;
+    if (!make_room(lane, call)) {
+        return;
+    }
+    struct table_open *o = &lane->stack[lane->depth++];
+    o->id = call->func->id;
+    o->generator = call->activation != 0;
+    o->activation = call->activation;
+    o->child = o->before = 0;
+    o->since = sink->now;
+    lane->stats[o->id].open++;
 }
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
@@ -207,6 +229,7 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
         return NULL;
     }
     ft_ptrmap_init(&lane->suspended);
+    lane->percentiles = t->percentiles;
     lane->next = t->lanes;
     atomic_signal_fence(memory_order_release);
     t->lanes = lane;
@@ -224,6 +247,9 @@ add_stat(struct table_stat *to, const struct table_stat *s)
     to->self += s->self;
     to->min = s->min < to->min ? s->min : to->min;
     to->max = s->max > to->max ? s->max : to->max;
+    for (uint32_t i = 0; to->spread != NULL && s->spread != NULL && i < SPREAD_SLOTS; i++) {
+        to->spread[i] += s->spread[i];
+    }
 }
 
 /* Closes what is open and folds the lane into the one that sums up ended threads. */
@@ -232,7 +258,7 @@ thread_end(struct ft_sink *sink, void *opaque)
 {
     struct table *t = (struct table *)sink;
     struct table_lane *lane = opaque;
-    struct ft_call left = {.way = FT_LEFT, .time = ft_clock_ticks()};
+    struct ft_call left = {.way = FT_LEFT, .time = sink->recorded ? sink->now : ft_clock_ticks()};
     lane->unkept = 0;
     while (lane->depth > 0) {
         leave(sink, lane, &left);
@@ -254,11 +280,19 @@ thread_end(struct ft_sink *sink, void *opaque)
     lane_free(lane);
 }
 
+/* In a recording events are missing: what was open then was left at a time unknown. */
 static void
-lost(struct ft_sink *sink, void *lane, uint64_t n)
+lost(struct ft_sink *sink, void *opaque, uint64_t n)
 {
-    (void)lane;
+    struct table_lane *lane = opaque;
     ((struct table *)sink)->lost += n;
+    if (sink->recorded) {
+        struct ft_call left = {.way = FT_LEFT, .time = sink->now};
+        while (lane->depth > 0) {
+            leave(sink, lane, &left);
+        }
+        lane->unkept = 0;
+    }
 }
 
 static void
@@ -291,6 +325,7 @@ static const struct ft_sink_ops ops = {
     .thread_end = thread_end,
     .enter = enter,
     .leave = leave,
+    .open = open_call,
     .lost = lost,
     .forked = forked,
     .close = close_sink,
@@ -309,6 +344,20 @@ ft_table_new(bool ccalls)
     ft_clock_init();
     t->since = ft_clock_ticks();
     return &t->base;
+}
+
+void
+ft_table_want_percentiles(struct ft_sink *sink)
+{
+    struct table *t = (struct table *)sink;
+    t->percentiles = t->ended.percentiles = true;
+}
+
+void
+ft_table_set_span(struct ft_sink *sink, uint64_t first, uint64_t last)
+{
+    ((struct table *)sink)->since = first;
+    ((struct table *)sink)->stopped = last > first ? last : first + 1;
 }
 
 void

@@ -11,6 +11,10 @@
 #include "sink/sink.h"
 
 struct ft_sink *ft_table_new(bool ccalls);
+/* Before a walk over a recording: percentiles too. */
+void ft_table_want_percentiles(struct ft_sink *sink);
+/* After a walk: the wall time is that from `first` to `last`, ns. */
+void ft_table_set_span(struct ft_sink *sink, uint64_t first, uint64_t last);
 
 /* One row: all functions of one identity (file, qualified name, first line; lambdas of one line by
  * column) merged. Times in ns. */
@@ -22,6 +26,8 @@ struct ft_table_row {
     uint64_t total; /* recursion counted once; suspended time not counted */
     uint64_t self;
     uint64_t min, max; /* over finished activations; 0 when there is none */
+    uint64_t p50, p95, p99; /* likewise, within 2 %; 0 unless asked for */
+    uint64_t *spread; /* while collecting only: owned */
     uint64_t open_ticks; /* while collecting only: outermost open activation so far */
 };
 
@@ -32,6 +38,9 @@ enum ft_table_key {
     FT_KEY_AVG,
     FT_KEY_MIN,
     FT_KEY_MAX,
+    FT_KEY_P50,
+    FT_KEY_P95,
+    FT_KEY_P99,
     FT_KEY_NAME
 };
 enum ft_table_format { FT_FORMAT_TABLE, FT_FORMAT_JSON, FT_FORMAT_CSV };
@@ -40,14 +49,17 @@ enum ft_table_column {
     FT_COL_AVG = 1 << 1,
     FT_COL_MIN = 1 << 2,
     FT_COL_MAX = 1 << 3,
-    FT_COL_RESUMES = 1 << 4,
-    FT_COL_MODULE = 1 << 5,
-    FT_COL_WHERE = 1 << 6,
+    FT_COL_P50 = 1 << 4,
+    FT_COL_P95 = 1 << 5,
+    FT_COL_P99 = 1 << 6,
+    FT_COL_RESUMES = 1 << 7,
+    FT_COL_MODULE = 1 << 8,
+    FT_COL_WHERE = 1 << 9,
 };
 
 struct ft_table_style {
     enum ft_table_format format;
-    enum ft_table_key sort[7]; /* first decides; ties by name, file, line */
+    enum ft_table_key sort[FT_KEY_NAME + 1]; /* first decides; ties by name, file, line */
     int nsort;
     uint64_t limit; /* rows shown, 0: all */
     uint32_t columns; /* enum ft_table_column bits, in this order to the right of the three */
@@ -58,6 +70,7 @@ struct ft_table_rows {
     struct ft_table_row *rows; /* one mmap'ed block: usable in a signal handler */
     size_t n;
     size_t mapped; /* bytes of the block */
+    bool percentiles;
     uint64_t calls; /* sum */
     uint64_t threads; /* lanes that saw an event */
     uint64_t wall; /* ns since the table was made or reset, to now (or to ft_table_stop) */

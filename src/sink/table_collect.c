@@ -83,6 +83,59 @@ row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most,
     return row;
 }
 
+/* Only of a recording: never in a handler. */
+static void
+add_spread(struct ft_table_row *row, const uint64_t *spread)
+{
+    if (row->spread == NULL && (row->spread = calloc(SPREAD_SLOTS, sizeof(*spread))) == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < SPREAD_SLOTS; i++) {
+        row->spread[i] += spread[i];
+    }
+}
+
+/* The middle of the slot in which the activation lies that is longer than that part of all. */
+static uint64_t
+percentile(const struct ft_table_row *row, unsigned percent)
+{
+    uint64_t n = 0, sum = 0;
+    for (uint32_t i = 0; i < SPREAD_SLOTS; i++) {
+        n += row->spread[i];
+    }
+    uint64_t wanted = (n * percent + 99) / 100;
+    for (uint32_t i = 0; i < SPREAD_SLOTS && n > 0; i++) {
+        sum += row->spread[i];
+        if (sum >= wanted) {
+            uint32_t high = i >> SPREAD_BITS;
+            uint64_t low = i, width = 1;
+            if (high > 0) {
+                low = (uint64_t)((1u << SPREAD_BITS) | (i & ((1u << SPREAD_BITS) - 1)))
+                      << (high - 1);
+                width = (uint64_t)1 << (high - 1);
+            }
+            uint64_t middle = low + width / 2;
+            return middle < row->min ? row->min : middle > row->max ? row->max : middle;
+        }
+    }
+    return 0;
+}
+
+static void
+find_percentiles(struct ft_table_rows *rows)
+{
+    for (size_t i = 0; i < rows->n; i++) {
+        struct ft_table_row *row = &rows->rows[i];
+        if (row->spread != NULL) {
+            row->p50 = percentile(row, 50);
+            row->p95 = percentile(row, 95);
+            row->p99 = percentile(row, 99);
+            free(row->spread);
+            row->spread = NULL;
+        }
+    }
+}
+
 static void
 add_lane(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *places, size_t mask,
          size_t most)
@@ -98,6 +151,9 @@ add_lane(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *pl
             row->self += s->self;
             row->min = s->min < row->min ? s->min : row->min;
             row->max = s->max > row->max ? s->max : row->max;
+            if (s->spread != NULL) {
+                add_spread(row, s->spread);
+            }
         }
     }
 }
@@ -180,8 +236,12 @@ ft_table_collect(struct ft_sink *sink, struct ft_table_rows *rows)
         add_lane(lane, rows, places, mask, most);
         add_open(lane, rows, places, mask, most, now);
     }
-    struct ft_scale scale = ft_clock_scale();
+    struct ft_scale scale = ft_sink_scale(sink);
     number_lambdas(rows);
+    rows->percentiles = t->percentiles;
+    if (t->percentiles) {
+        find_percentiles(rows);
+    }
     to_ns(rows, scale);
     rows->threads = t->threads;
     rows->wall = ft_clock_ns(scale, now > t->since ? now - t->since : 0);
@@ -223,6 +283,12 @@ number(const struct ft_table_row *r, enum ft_table_key key)
         return r->min;
     case FT_KEY_MAX:
         return r->max;
+    case FT_KEY_P50:
+        return r->p50;
+    case FT_KEY_P95:
+        return r->p95;
+    case FT_KEY_P99:
+        return r->p99;
     case FT_KEY_NAME:
         break;
     }

@@ -12,6 +12,7 @@ struct table_stat {
     uint64_t total, self;
     uint64_t min, max;                   /* of finished activations; min UINT64_MAX: none */
     uint64_t open;                       /* activations on the stack now */
+    uint64_t *spread;                    /* owned: finished activations by length; or NULL */
 };
 
 /* One open activation. */
@@ -35,6 +36,7 @@ struct table_lane {
     uint32_t depth, cap;
     struct table_open *stack;            /* owned */
     struct ft_ptrmap suspended;          /* activation -> ticks so far */
+    bool percentiles;
     uint64_t unkept;                     /* open activations that found no memory */
     uint64_t lost;
     struct table_retired *retired;       /* outgrown arrays: a handler may be reading them */
@@ -48,6 +50,23 @@ struct table {
     uint64_t threads, last_serial;
     uint64_t since, stopped;             /* ticks; stopped 0: running */
     uint64_t lost;
+    bool percentiles;                    /* keep how lengths are spread; recorded only */
 };
+
+/* Lengths are told apart by their highest bit and the SPREAD_BITS below it: within 1.6 % of the
+ * middle. */
+#define SPREAD_BITS 5
+#define SPREAD_SLOTS ((64 - SPREAD_BITS + 1) << SPREAD_BITS)
+
+static inline uint32_t
+table_spread_slot(uint64_t ns)
+{
+    if (ns < 1u << SPREAD_BITS) {
+        return (uint32_t)ns;
+    }
+    uint32_t high = 63 - (uint32_t)__builtin_clzll(ns);
+    return (high - SPREAD_BITS + 1) << SPREAD_BITS
+           | (uint32_t)(ns >> (high - SPREAD_BITS) & ((1u << SPREAD_BITS) - 1));
+}
 
 #endif

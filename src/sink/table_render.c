@@ -91,7 +91,8 @@ static const struct column {
     size_t width; /* at least; the last column is not padded */
 } columns[] = {
     {FT_COL_SELF, "Self Time", 16}, {FT_COL_AVG, "Average", 16},    {FT_COL_MIN, "Min", 16},
-    {FT_COL_MAX, "Max", 16},        {FT_COL_RESUMES, "Resumes", 7}, {FT_COL_MODULE, "Module", 16},
+    {FT_COL_MAX, "Max", 16},        {FT_COL_P50, "P50", 16},        {FT_COL_P95, "P95", 16},
+    {FT_COL_P99, "P99", 16},        {FT_COL_RESUMES, "Resumes", 7}, {FT_COL_MODULE, "Module", 16},
     {FT_COL_WHERE, "Where", 5},
 };
 #define NCOLUMNS (sizeof(columns) / sizeof(columns[0]))
@@ -123,6 +124,15 @@ add_cell(struct ft_strbuf *b, const struct ft_table_row *row, uint32_t bit)
         break;
     case FT_COL_MAX:
         add_time(b, row->max);
+        break;
+    case FT_COL_P50:
+        add_time(b, row->p50);
+        break;
+    case FT_COL_P95:
+        add_time(b, row->p95);
+        break;
+    case FT_COL_P99:
+        add_time(b, row->p99);
         break;
     case FT_COL_RESUMES:
         ft_strbuf_add_u64(b, row->resumes);
@@ -245,16 +255,23 @@ render_table(const struct ft_table_rows *rows, const struct ft_table_style *styl
 
 /* ---- JSON and CSV ---------------------------------------------------------------------------- */
 
-static const char *const keys[] = {"function", "module",  "file",   "line",   "calls", "resumes",
-                                   "total_ns", "self_ns", "min_ns", "max_ns", "avg_ns"};
-#define NKEYS (sizeof(keys) / sizeof(keys[0]))
+static const char *const keys[] = {"function", "module",   "file",    "line",   "calls",
+                                   "resumes",  "total_ns", "self_ns", "min_ns", "max_ns",
+                                   "avg_ns",   "p50_ns",   "p95_ns",  "p99_ns"};
+#define NPERCENTILES 3
 #define NTEXTS 3
+
+static size_t
+nkeys(const struct ft_table_rows *rows)
+{
+    return sizeof(keys) / sizeof(keys[0]) - (rows->percentiles ? 0 : NPERCENTILES);
+}
 
 static uint64_t
 number(const struct ft_table_row *r, size_t key)
 {
-    const uint64_t numbers[] = {r->func->line, r->calls, r->resumes, r->total,
-                                r->self,       r->min,   r->max,     average(r)};
+    const uint64_t numbers[] = {r->func->line, r->calls,   r->resumes, r->total, r->self, r->min,
+                                r->max,        average(r), r->p50,     r->p95,   r->p99};
     return numbers[key - NTEXTS];
 }
 
@@ -271,7 +288,7 @@ render_json(const struct ft_table_rows *rows, const struct ft_table_style *style
     ft_strbuf_add_cstr(w->b, "[");
     for (size_t i = 0; i < shown; i++) {
         ft_strbuf_add_cstr(w->b, i ? ",\n {" : "\n {");
-        for (size_t k = 0; k < NKEYS; k++) {
+        for (size_t k = 0; k < nkeys(rows); k++) {
             ft_strbuf_add_cstr(w->b, k ? ", \"" : "\"");
             ft_strbuf_add_cstr(w->b, keys[k]);
             ft_strbuf_add_cstr(w->b, "\": ");
@@ -312,13 +329,13 @@ static void
 render_csv(const struct ft_table_rows *rows, const struct ft_table_style *style, struct writer *w)
 {
     size_t shown = style->limit && style->limit < rows->n ? (size_t)style->limit : rows->n;
-    for (size_t k = 0; k < NKEYS; k++) {
+    for (size_t k = 0; k < nkeys(rows); k++) {
         ft_strbuf_add_cstr(w->b, k ? "," : "");
         ft_strbuf_add_cstr(w->b, keys[k]);
     }
     ft_strbuf_add_cstr(w->b, "\r\n");
     for (size_t i = 0; i < shown; i++) {
-        for (size_t k = 0; k < NKEYS; k++) {
+        for (size_t k = 0; k < nkeys(rows); k++) {
             ft_strbuf_add_cstr(w->b, k ? "," : "");
             if (k < NTEXTS) {
                 add_csv_text(w->b, text(&rows->rows[i], k));

@@ -18,6 +18,7 @@ struct open_frame {
 
 struct lane {
     uint64_t serial; /* of the thread */
+    uint64_t pid; /* told in its label; 0: not */
     struct ft_str name; /* owned */
     struct ft_strbuf line;
     struct open_frame *stack; /* owned: the shown frames */
@@ -75,6 +76,7 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
         memcpy(name, info->name.s, info->name.len);
     }
     lane->serial = info->serial;
+    lane->pid = info->other ? info->pid : 0;
     lane->name = (struct ft_str){name, info->name.len};
     ft_strbuf_init(&lane->line);
     return lane;
@@ -213,17 +215,18 @@ add_label(struct text *t, struct lane *lane, const struct ft_task *task)
         t->first_task = t->first_task ? t->first_task : task->serial;
         t->labels |= t->first_task != task->serial;
     }
-    if (!t->labels && t->pid == 0) {
+    uint64_t pid = t->pid ? t->pid : lane->pid;
+    if (!t->labels && pid == 0) {
         return;
     }
     struct ft_strbuf *b = &lane->line;
     const char *space = "";
     put_char(b, '[');
-    if (t->pid != 0) {
-        put_u64(b, t->pid);
+    if (pid != 0) {
+        put_u64(b, pid);
         space = " ";
     }
-    if (t->many_threads || t->pid != 0 || task == NULL) {
+    if (t->many_threads || pid != 0 || task == NULL) {
         put_cstr(b, space);
         put_str(b, lane->name);
         space = " ";
@@ -359,18 +362,10 @@ add_duration(const struct text *t, struct ft_strbuf *b, uint64_t since, uint64_t
 {
     if (t->options.time && since != 0) {
         put_cstr(b, t->options.color ? "  " YELLOW "[" : "  [");
-        ft_strbuf_add_duration(b, ft_clock_ns(ft_clock_scale(), now > since ? now - since : 0));
+        struct ft_scale scale = ft_sink_scale(&t->base);
+        ft_strbuf_add_duration(b, ft_clock_ns(scale, now > since ? now - since : 0));
         put_cstr(b, t->options.color ? "]" PLAIN : "]");
     }
-}
-
-/* A coroutine at an await has nothing to show; so has an async generator there. */
-static bool
-is_suspended(const struct ft_call *call)
-{
-    return call->way == FT_YIELD
-           && ((call->func->flags & FT_FUNC_COROUTINE)
-               || ((call->func->flags & FT_FUNC_ASYNCGEN) && call->value.s == NULL));
 }
 
 static void
@@ -383,7 +378,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (call->way == FT_LEFT) {
         return;
     }
-    bool suspended = is_suspended(call);
+    bool suspended = call->way == FT_YIELD && call->awaits;
     bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
     if (!begin_line(t, lane, call, call->value.s ? call->value.len : 0)) {
         return;
@@ -407,11 +402,32 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 
 /* ---- the sink -------------------------------------------------------------------------------- */
 
+/* Live they could not be kept; recorded, they are missing here, and the calls around them too. */
 static void
-lost(struct ft_sink *sink, void *lane, uint64_t n)
+lost(struct ft_sink *sink, void *opaque, uint64_t n)
 {
-    (void)lane;
-    ((struct text *)sink)->out->lost_lines += n;
+    struct text *t = (struct text *)sink;
+    struct lane *lane = opaque;
+    if (!sink->recorded) {
+        t->out->lost_lines += n;
+        return;
+    }
+    lane->depth = lane->unkept = 0;
+    ft_strbuf_clear(&lane->line);
+    if (ft_strbuf_reserve(&lane->line, LINE_FRAME + lane->name.len)) {
+        add_label(t, lane, NULL);
+        put_cstr(&lane->line, "... ");
+        put_u64(&lane->line, n);
+        put_cstr(&lane->line, n == 1 ? " event is missing" : " events are missing");
+        send(t, lane);
+    }
+}
+
+static void
+open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    (void)sink;
+    push(opaque, call->func, call->time);
 }
 
 static void
@@ -433,6 +449,7 @@ static const struct ft_sink_ops ops = {
     .thread_end = thread_end,
     .enter = enter,
     .leave = leave,
+    .open = open_call,
     .lost = lost,
     .forked = forked,
     .close = close_sink,

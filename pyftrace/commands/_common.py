@@ -1,0 +1,246 @@
+"""What the verbs that read a recording share: their options, the pager, progress, errors."""
+
+import argparse
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from pyftrace import folder
+from pyftrace.options import OptionError, checked_duration
+from pyftrace.recording import Recording
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for a mistake, as everywhere."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"pyftrace: {message} (pyftrace {self.prog.split()[-1]} -h)", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser(verb: str, what: str, examples: str) -> Parser:
+    """A parser with DIR and examples at its end."""
+    found = Parser(
+        prog=f"pyftrace {verb}",
+        description=what,
+        epilog="Examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    found.add_argument(
+        "dir", nargs="?", default=folder.DEFAULT, metavar="DIR",
+        help=f"the recording ({folder.DEFAULT})",
+    )  # fmt: skip
+    return found
+
+
+def duration(text: str) -> int:
+    """Nanoseconds from 5us, 1.5ms, 2s or plain seconds."""
+    try:
+        return checked_duration(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_selection(p: Parser, patterns: bool = True) -> None:
+    """Which part of the recording is looked at."""
+    group = p.add_argument_group("which part")
+    if patterns:
+        group.add_argument(
+            "-f",
+            "--function",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="these functions and what they call",
+        )
+        group.add_argument(
+            "-e",
+            "--exclude-function",
+            dest="exclude",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="not these functions nor what they call",
+        )
+        group.add_argument(
+            "-H",
+            "--hide",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="not these functions, but what they call",
+        )
+        group.add_argument(
+            "-d", "--depth", type=int, default=0, metavar="N", help="at most N levels"
+        )
+    group.add_argument("--pid", type=int, default=0, help="this process alone")
+    group.add_argument("--tid", type=int, default=0, help="this thread (native id) alone")
+    group.add_argument(
+        "--since",
+        type=duration,
+        default=0,
+        metavar="TIME",
+        help="from TIME after the beginning on: 2s, 150ms",
+    )
+    group.add_argument("--until", type=duration, default=0, metavar="TIME",
+                       help="until TIME after the beginning")  # fmt: skip
+
+
+def patterns_of(a: argparse.Namespace) -> dict[str, Any]:
+    """The filter keywords of a Tap."""
+    from pyftrace.options import Options
+
+    checked = Options(
+        function=tuple(a.function), exclude=tuple(a.exclude), hide=tuple(a.hide), depth=a.depth
+    )
+    return {name: getattr(checked, name) for name in ("function", "exclude", "hide", "depth")}
+
+
+def part_of(a: argparse.Namespace) -> dict[str, int]:
+    """The part of a walk."""
+    return {"pid": a.pid, "tid": a.tid, "since": a.since, "until": a.until}
+
+
+# ---- running -------------------------------------------------------------------------------------
+
+
+def run(work: "Callable[[], int]") -> int:
+    """The verb's exit status: 0 done, 1 damaged or unreadable, 2 a mistake; never a traceback."""
+    try:
+        return work()
+    except OptionError as error:
+        return refuse(str(error), 2)
+    except BrokenPipeError:
+        _hush()
+        return 0
+    except KeyboardInterrupt:
+        _hush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        return 130
+    except MemoryError:
+        return refuse("not enough memory for this recording", 1)
+
+
+def _hush() -> None:
+    # What is left in the stream has nowhere to go, and Python would say so at its end.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError:
+        pass
+
+
+def refuse(message: str, status: int) -> int:
+    """One line on standard error."""
+    print(f"pyftrace: {message}", file=sys.stderr)
+    return status
+
+
+def opened(path: str) -> Recording:
+    """The recording; SystemExit with one line when there is none."""
+    try:
+        return Recording(path)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            why = "it is damaged or of another version of pyftrace"
+        elif error.errno == errno.ENOENT and os.path.isdir(path):
+            why = "no recording of ours is there"
+        else:
+            why = error.strerror or str(error)
+        refuse(f"cannot read {path}: {why}", 1)
+        raise SystemExit(1) from None
+
+
+def status_of(recording: Recording) -> int:
+    """1 and a line when it was found damaged; a line when it is incomplete."""
+    damage = recording.damage
+    if damage:
+        more = f" (and {len(damage) - 1} more places)" if len(damage) > 1 else ""
+        return refuse(f"the recording is damaged: {damage[0]}{more}", 1)
+    why = recording.why_incomplete()
+    if why:
+        refuse(f"the recording is INCOMPLETE: {why[0]}", 0)
+    return 0
+
+
+def finish(recording: Recording, tap: Any) -> int:
+    """After the output: patterns that matched nothing, what could not be written, damage."""
+    error = tap.error
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return refuse(f"cannot write: {error.strerror}", 1)
+    for pattern in tap.unmatched():
+        refuse(f"warning: nothing matched '{pattern}'", 0)
+    return status_of(recording)
+
+
+class Progress:
+    """A line on standard error that is renewed, from the second second on; only on a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._begin = time.monotonic()
+        self._shown = False
+        self._on = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()
+
+    def __call__(self, events: int) -> None:
+        if self._on and time.monotonic() - self._begin > 1:
+            part = f"{min(100, 100 * events // self._total)} %" if self._total else str(events)
+            print(f"\rreading: {part} ", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def end(self) -> None:
+        """Wipe the line."""
+        if self._shown:
+            print("\r" + " " * 20 + "\r", end="", file=sys.stderr, flush=True)
+
+
+# ---- where it goes -------------------------------------------------------------------------------
+
+
+def colored(choice: str) -> bool:
+    """Whether colours are wanted: NO_COLOR and a dumb terminal are honoured."""
+    if choice != "auto":
+        return choice == "always"
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+@contextmanager
+def output(file: str | None, pager: bool = True) -> Iterator[int]:
+    """The descriptor to write to: FILE, standard output, or a pager in front of a terminal."""
+    if file is not None:
+        try:
+            fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError as error:
+            raise OptionError(f"cannot write {file}: {error.strerror}") from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+        return
+    sys.stdout.flush()
+    command = os.environ.get("PAGER", "less") if pager and sys.stdout.isatty() else ""
+    if command in ("", "cat") or shutil.which(command.split()[0]) is None:
+        yield 1
+        return
+    environment = {"LESS": "FRSX"} | os.environ
+    with subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment) as process:
+        assert process.stdin is not None
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the pager's
+        try:
+            yield process.stdin.fileno()
+        finally:
+            try:
+                process.stdin.close()
+            except BrokenPipeError:
+                pass
+            process.wait()
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,36 @@
+"""``pyftrace dump``: every event, for other programs."""
+
+from argparse import Namespace
+
+from pyftrace import _engine
+from pyftrace.commands import _common as common
+
+EXAMPLES = """\
+  pyftrace dump | jq -r 'select(.event == "unwind") | .function'
+  pyftrace dump --format raw -o events.txt run.data
+"""
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    p = common.parser(
+        "dump",
+        "Every event in order of time: as JSON objects, a line each, or as plain lines.",
+        EXAMPLES,
+    )
+    common.add_selection(p)
+    p.add_argument("--format", choices=("jsonl", "raw"), default="jsonl")
+    p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
+    a = p.parse_args(words)
+    return common.run(lambda: _dump(a))
+
+
+def _dump(a: Namespace) -> int:
+    recording = common.opened(a.dir)
+    progress = common.Progress(recording.events_total())
+    with common.output(a.output, pager=False) as fd:
+        tap = _engine.Tap(a.format, fd=fd, **common.patterns_of(a))
+        recording.walk(tap, merged=True, progress=progress, **common.part_of(a))
+        tap.flush()
+        progress.end()
+    return common.finish(recording, tap)

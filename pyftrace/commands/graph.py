@@ -1,0 +1,157 @@
+"""``pyftrace graph``: the aggregated call tree, or one function's callers and callees."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+from pyftrace.commands import _common as common
+from pyftrace.recording import Node
+from pyftrace.totals import matches
+
+EXAMPLES = """\
+  pyftrace graph                       where the time goes, from the top down
+  pyftrace graph --func query          who calls query, and what it calls
+  pyftrace graph --min-time 1ms -d 6   only what took as long, six levels
+"""
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    p = common.parser(
+        "graph",
+        "The calls of a recording, added up: each line is a function called from the one above it,"
+        " with its total time, self time and number of calls.",
+        EXAMPLES,
+    )
+    common.add_selection(p)
+    p.add_argument(
+        "--func",
+        metavar="FUNC",
+        help="the back-traces of this function, and what it calls (a PATTERN)",
+    )
+    p.add_argument(
+        "--min-time",
+        type=common.duration,
+        default=0,
+        metavar="TIME",
+        help="leave out what took less in all",
+    )
+    p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
+    p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
+    a = p.parse_args(words)
+    return common.run(lambda: _graph(a))
+
+
+def _graph(a: Namespace) -> int:
+    recording = common.opened(a.dir)
+    progress = common.Progress(recording.events_total())
+    root = recording.tree(progress=progress, **common.patterns_of(a), **common.part_of(a))
+    progress.end()
+    if a.func is None:
+        lines = list(tree_lines(root.children, a.min_time))
+    else:
+        found = list(_find(root, a.func))
+        if not found:
+            return common.refuse(f"no function of the recording matches '{a.func}'", 1)
+        lines = [*backtrace_lines(found), "", *callee_lines(found, a.min_time)]
+    with common.output(a.output, not a.no_pager) as fd:
+        text = "\n".join(lines) + "\n"
+        with open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file:
+            file.write(text)
+    return common.status_of(recording)
+
+
+def time_text(ns: int) -> str:
+    """Three digits and a unit, as in the tree."""
+    for unit, factor in (("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9)):
+        value = ns / factor
+        if value < 999.5 or unit == "s":
+            break
+    digits = 0 if unit == "ns" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def _line(node: Node, depth: int) -> str:
+    own = time_text(node.self_ns)
+    return (f"{time_text(node.total_ns):>8}  {own:>8}  {node.calls:>9}  "
+            f"{'  ' * min(depth, 60)}{_printable(node.function)}")  # fmt: skip
+
+
+HEADING = f"{'total':>8}  {'self':>8}  {'calls':>9}  function"
+
+
+def tree_lines(nodes: list[Node], least: int) -> Iterator[str]:
+    """The tree, largest first."""
+    yield HEADING
+    for top in nodes:
+        skip = sys.maxsize  # below this depth everything is left out
+        for depth, node in top.walk():
+            if depth > skip:
+                continue
+            skip = sys.maxsize
+            if node.total_ns < least:
+                skip = depth
+                continue
+            yield _line(node, depth)
+
+
+def _find(root: Node, pattern: str) -> Iterator[list[Node]]:
+    """The chains that end at a matching function, outermost caller first. Within a recursion each
+    of its nodes is one."""
+    chain: list[Node] = []
+    for depth, node in root.walk():
+        del chain[depth:]
+        chain.append(node)
+        if depth and matches(pattern, node.module, node.function, node.file):
+            yield chain[1:]
+
+
+def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
+    """Who called it, most often first."""
+    calls = sum(chain[-1].calls for chain in found)
+    name = _printable(found[0][-1].function)
+    yield f"{name}: {calls} call{'s' if calls != 1 else ''} by {len(found)} way" + (
+        "s" if len(found) != 1 else ""
+    )
+    for chain in sorted(found, key=lambda chain: -chain[-1].calls):
+        yield ""
+        yield f"{chain[-1].calls:>9} calls, {time_text(chain[-1].total_ns)}"
+        shown = chain if len(chain) <= 40 else [*chain[:20], None, *chain[-19:]]
+        for i, node in enumerate(shown):
+            text = f"... {len(chain) - 39} more" if node is None else _printable(node.function)
+            yield f"{'':>11}{'  ' * i}{text}"
+
+
+def callee_lines(found: list[list[Node]], least: int) -> Iterator[str]:
+    """What it calls: the sub-trees of all its nodes, added up."""
+    nodes = {id(chain[-1]) for chain in found}
+    outermost = [c[-1] for c in found if not any(id(node) in nodes for node in c[:-1])]
+    yield from tree_lines([merged(outermost)], least)
+
+
+def merged(nodes: list[Node]) -> Node:
+    """One node that stands for several of one function."""
+    first = nodes[0]
+    whole = Node(first.function, first.module, first.file, first.line, 0, 0, 0)
+    todo = [(whole, nodes)]
+    while todo:
+        target, parts = todo.pop()
+        groups: dict[tuple[str, str, int], list[Node]] = {}
+        for part in parts:
+            target.calls += part.calls
+            target.total_ns += part.total_ns
+            target.self_ns += part.self_ns
+            for child in part.children:
+                groups.setdefault((child.function, child.file, child.line), []).append(child)
+        for group in groups.values():
+            one = group[0]
+            child = Node(one.function, one.module, one.file, one.line, 0, 0, 0)
+            target.children.append(child)
+            todo.append((child, group))
+    for _, node in whole.walk():
+        node.children.sort(key=lambda child: -child.total_ns)
+    return whole

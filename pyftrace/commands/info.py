@@ -1,0 +1,104 @@
+"""``pyftrace info``: what a recording holds."""
+
+import json
+import os
+import time
+from argparse import Namespace
+from typing import Any
+
+from pyftrace.commands import _common as common
+from pyftrace.recording import Recording
+
+EXAMPLES = """\
+  pyftrace info
+  pyftrace info --json run.data | jq .events
+"""
+MANY = 20
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    p = common.parser("info", "What was recorded, when, how much of it, and whether all.", EXAMPLES)
+    p.add_argument("--json", action="store_true", help="as one JSON object")
+    a = p.parse_args(words)
+    return common.run(lambda: _info(a))
+
+
+def _info(a: Namespace) -> int:
+    recording = common.opened(a.dir)
+    found = recording.info
+    if a.json:
+        print(json.dumps(found, indent=1))
+    else:
+        print("\n".join(lines(recording, found)))
+    if recording.damage:
+        return common.status_of(recording)
+    return 0
+
+
+def size(count: int) -> str:
+    """1.5 MiB"""
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024 or unit == "GiB":
+            break
+        value /= 1024
+    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
+    """The text, line by line."""
+    facts = found["facts"]
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["wall_ns"] / 1e9))
+    processes, threads = found["processes"], found["threads"]
+    ended = max((p["ended_ns"] for p in processes), default=0)
+    text = [
+        f"recording    {os.path.abspath(recording.path)}",
+        f"state        {found['state']}",
+        *(f"             {reason}" for reason in found["why"]),
+        f"command      {facts.get('command', '?')}",
+        f"directory    {facts.get('cwd', '?')}",
+        f"began        {began}" + (f", lasted {ended / 1e9:.3f} s" if ended else ""),
+        f"made by      pyftrace {facts.get('pyftrace', '?')}, Python {facts.get('python', '?')}"
+        f" on {facts.get('host', '?')}; format {found['version']}",
+    ]
+    each = f" ({found['bytes'] / found['events']:.2f} bytes an event)" if found["events"] else ""
+    text += [
+        f"size         {size(found['bytes'])}{each}",
+        f"events       {found['events']:,}, {found['missing']:,} missing",
+        f"processes    {len(processes)}, threads {len(threads)}",
+    ]
+    by_process: dict[int, list[dict[str, Any]]] = {}
+    for thread in threads:
+        by_process.setdefault(thread["process"], []).append(thread)
+    for i, process in enumerate(processes[:MANY]):
+        own = by_process.get(i, [])
+        events = sum(thread["events"] for thread in own)
+        command = process["facts"].get("command", "?")
+        text.append(f"  pid {process['pid']}{_kind(process)}: {events:,} events in {len(own)}"
+                    f" thread{'s' if len(own) != 1 else ''}; {_end(processes, i)}")  # fmt: skip
+        if not process["forked"]:
+            text.append(f"    {command}")
+    if len(processes) > MANY:
+        text.append(f"  ... {len(processes) - MANY} more (--json has all)")
+    return text
+
+
+def _kind(process: dict[str, Any]) -> str:
+    if process["interpreter"]:
+        return f" (sub-interpreter {process['interpreter']})"
+    return f" (forked by {process['parent']})" if process["forked"] else ""
+
+
+def _end(processes: list[dict[str, Any]], i: int) -> str:
+    process = processes[i]
+    if process["error"]:
+        return f"stopped recording: {process['error']}"
+    if process["signal"]:
+        return f"killed by signal {process['signal']}"
+    if process["ended_ns"]:
+        return f"ended after {(process['ended_ns'] - process['began_ns']) / 1e9:.3f} s"
+    later = (p for p in processes[i + 1 :] if p["pid"] == process["pid"])
+    if any(not p["interpreter"] for p in later):
+        return "no end mark: became another program (exec)"
+    return "no end mark: os._exit or killed"

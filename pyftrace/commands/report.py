@@ -1,0 +1,82 @@
+"""``pyftrace report``: the table of times of a recording."""
+
+import sys
+from argparse import Namespace
+
+from pyftrace import _engine
+from pyftrace import options as opts
+from pyftrace.commands import _common as common
+from pyftrace.recording import Recording
+
+EXAMPLES = """\
+  pyftrace report                            the table, as pyftrace --report prints it
+  pyftrace report --columns self,p50,p99     other columns
+  pyftrace report --sort p99 --limit 10      the ten with the longest tail
+  pyftrace report --per-thread               a table for each thread
+"""
+KEYS = (*opts.SORT_KEYS[:-1], "p50", "p95", "p99", "name")
+COLUMNS = (*opts.COLUMNS[:4], "p50", "p95", "p99", *opts.COLUMNS[4:])
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    p = common.parser("report", "Times per function, with percentiles (within 2 %).", EXAMPLES)
+    common.add_selection(p)
+    p.add_argument("--sort", default="total", metavar="KEY[,KEY]", help=" ".join(KEYS))
+    p.add_argument(
+        "--columns",
+        default="self,avg,where",
+        metavar="NAME[,NAME]",
+        help=" ".join(COLUMNS) + ", all or none",
+    )
+    p.add_argument("--limit", type=int, metavar="N", help="N rows (0: all; 50 on a terminal)")
+    p.add_argument("--format", choices=opts.FORMATS, default="table")
+    p.add_argument("--per-thread", action="store_true", help="a table for each thread")
+    p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
+    p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
+    a = p.parse_args(words)
+    return common.run(lambda: _report(a))
+
+
+def _words(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    if option == "--columns" and text in ("all", "none"):
+        return known if text == "all" else ()
+    words = tuple(dict.fromkeys(word for word in text.split(",") if word))
+    for word in words:
+        if word not in known:
+            raise opts.OptionError(f"{option}: '{word}' is none of {', '.join(known)}")
+    return words or ("total",)
+
+
+def _report(a: Namespace) -> int:
+    if a.per_thread and a.format != "table":
+        raise opts.OptionError("--per-thread goes with --format table")
+    sort, columns = _words("--sort", a.sort, KEYS), _words("--columns", a.columns, COLUMNS)
+    recording = common.opened(a.dir)
+    terminal = not a.output and sys.stdout.isatty()
+    limit = a.limit if a.limit is not None else 50 if terminal and a.format == "table" else 0
+    patterns = common.patterns_of(a)
+    progress = common.Progress(recording.events_total())
+    taps = []
+    with common.output(a.output, not a.no_pager and a.format == "table") as fd:
+        out = _engine.Tap("text", fd=fd)
+        for heading, thread in _tables(recording, a.per_thread):
+            tap = _engine.Tap("report", percentiles=True, **patterns)
+            taps.append(tap)
+            recording.walk(tap, thread=thread, progress=progress, **common.part_of(a))
+            text = tap.render(a.format, sort=sort, columns=columns, limit=limit)
+            if heading and tap.calls == 0:
+                continue
+            out.write(heading + text)
+        out.flush()
+        progress.end()
+    return common.finish(recording, taps[0] if taps else out)
+
+
+def _tables(recording: Recording, per_thread: bool) -> list[tuple[str, int]]:
+    if not per_thread:
+        return [("", 0)]
+    return [
+        (f"\n[{thread['pid']} {thread['name']}] tid {thread['tid']}\n", thread["serial"])
+        for thread in recording.threads
+    ]

@@ -1,0 +1,147 @@
+"""The directory of a recording: made, joined, rotated or refused. Only what is ours is ever moved
+or deleted."""
+
+import os
+import stat
+
+DEFAULT = "pyftrace.data"
+SUFFIXES = (".defs", ".lane", ".fail")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class FolderError(Exception):
+    """Why a directory cannot take a recording, as one line."""
+
+
+def prepare(
+    engine: "Any",
+    path: str,
+    pid: int,
+    max_size: int,
+    foreign: bool,
+    facts: "tuple[str, ...]",
+    inside: bool = False,
+) -> "tuple[str, str, str | None]":
+    """Make the directory for a new run: its absolute path, the run's id and a note for the user.
+
+    An older recording of ours is rotated to ``PATH.old``; one that is being written is stepped
+    around (``PATH.PID``); anything else is refused. ``inside``: the process that records is
+    itself the run, so an earlier run of its own that has ended may be rotated."""
+    path = os.path.abspath(path)
+    note = None
+    if os.path.lexists(path):
+        _, first, alive = _ours(engine, path)
+        if alive and not (inside and first == pid and _is_finished(engine, path, pid)):
+            note = f"{path} is being written by another run; this one goes to {path}.{pid}"
+            path = f"{path}.{pid}"
+            if os.path.lexists(path):
+                raise FolderError(f"{path} exists already")
+        else:
+            _rotate(engine, path)
+    return path, _create(engine, path, pid, max_size, foreign, facts), note
+
+
+def join(
+    engine: "Any", path: str, pid: int, max_size: int, facts: "tuple[str, ...]"
+) -> "tuple[str, str]":
+    """For a ``PYFTRACE`` set by hand: the directory is made if it is absent, joined if it is ours,
+    never rotated."""
+    path = os.path.abspath(path)
+    for _ in range(100):
+        try:
+            return path, _create(engine, path, pid, max_size, False, facts)
+        except FileExistsError:
+            pass
+        try:
+            return path, engine.read_run(path)[0]
+        except FileNotFoundError:
+            if not _is_empty(path):
+                break
+        except OSError as error:
+            raise FolderError(f"cannot record to {path}: {error.strerror}") from None
+        import time
+
+        time.sleep(0.01)  # another process of ours has just made it
+    raise FolderError(f"{path} is no recording of ours")
+
+
+def _create(
+    engine: "Any", path: str, pid: int, max_size: int, foreign: bool, facts: "tuple[str, ...]"
+) -> str:
+    try:
+        run_id: str = engine.create_run(
+            path, pid, max_size=max_size, foreign=foreign, facts=clean(facts)
+        )
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise FolderError(f"cannot record to {path}: {error.strerror}") from None
+    return run_id
+
+
+def clean(facts: "tuple[str, ...]") -> "tuple[str, ...]":
+    """Texts that UTF-8 can hold and that have no NUL."""
+    return tuple(
+        fact.encode("utf-8", "backslashreplace").decode().replace("\0", " ") for fact in facts
+    )
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return not [name for name in os.listdir(path) if name != "run.new"]
+    except OSError:
+        return False
+
+
+def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
+    """(id, first pid, alive); FolderError when it is no recording of ours."""
+    if stat.S_ISLNK(os.lstat(path).st_mode):
+        raise FolderError(f"{path} is a symbolic link, not a recording; name another with -o")
+    try:
+        found: tuple[str, int, bool] = engine.read_run(path)
+    except OSError:
+        raise FolderError(f"{path} is no recording of ours; name another with -o") from None
+    return found
+
+
+def _is_finished(engine: "Any", path: str, pid: int) -> bool:
+    """Whether what process ``pid`` wrote there is ended."""
+    recording = engine.Recording(path)
+    return all(item["ended_ns"] for item in recording.processes if item["pid"] == pid)
+
+
+def _is_own_name(name: str) -> bool:
+    return name in ("run", "run.new") or name.endswith(SUFFIXES)
+
+
+def _rotate(engine: "Any", path: str) -> None:
+    old = path + ".old"
+    if os.path.lexists(old):
+        try:
+            _, _, alive = _ours(engine, old)
+        except FolderError:
+            raise FolderError(f"{old} is in the way and no recording of ours") from None
+        if alive:
+            raise FolderError(f"{old} is still being written")
+        _delete(old)
+    try:
+        os.rename(path, old)
+    except OSError as error:
+        raise FolderError(f"cannot rename {path} to {old}: {error.strerror}") from None
+
+
+def _delete(folder: str) -> None:
+    names = os.listdir(folder)
+    for name in names:
+        if not _is_own_name(name) or stat.S_ISDIR(os.lstat(os.path.join(folder, name)).st_mode):
+            raise FolderError(f"{folder} holds more than a recording ({name}); remove it yourself")
+    try:
+        # `run` goes last: without it nobody could tell that the rest is ours.
+        for name in sorted(names, key=lambda name: name == "run"):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError as error:
+        raise FolderError(f"cannot delete {folder}: {error.strerror}") from None

@@ -1,0 +1,141 @@
+"""``record``: a recording of a ``with`` block or of a function's calls."""
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from pyftrace import _engine, api, folder
+from pyftrace._boot import process_facts, run_facts
+from pyftrace.options import Options, join
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_ONLY_COMMAND = ("no_children", "time", "path")
+
+
+class _Record:
+    """What ``record(...)`` gives: a context manager once, or a decorator."""
+
+    def __init__(self, path: str, options: dict[str, Any], threads: str | None) -> None:
+        self._options = api._options(options, record=True)
+        self._all = threads == "all"
+        self._path = path
+        self._tap: _engine.Tap | None = None
+        self._lock = threading.Lock()
+
+    def _open(self, options: Options) -> _engine.Tap:
+        """The directory is made, an older recording of ours rotated; OSError when it cannot be."""
+        facts = run_facts(join(sys.orig_argv))
+        size = self._options.max_size
+        try:
+            path, run_id, _ = folder.prepare(
+                _engine, self._path, os.getpid(), size, False, facts, inside=True
+            )
+        except folder.FolderError as error:
+            raise OSError(str(error)) from None
+        return _engine.Tap(
+            "record",
+            folder=path,
+            run=run_id,
+            facts=folder.clean(process_facts()),
+            **options.tap_keywords(),
+        )
+
+    # ---- with ------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        if self._tap is not None:
+            raise RuntimeError("this recording is entered already; make another")
+        tap = self._open(self._options)
+        if self._all:
+            tap.attach()
+        else:
+            tap.enter()
+        self._tap = tap
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            tap.close()
+            reason = tap.recorded[3]
+            if reason:
+                import warnings
+
+                warnings.warn(
+                    f"the recording stopped: {reason}; {tap.recorded[1]} events are missing",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+
+    # ---- decorator -------------------------------------------------------------------------------
+
+    def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
+        if not callable(func):
+            raise TypeError(f"record() decorates a function, not {type(func).__name__}")
+        wrapped: Callable[P, R] = api._decorate(func, self._options, lambda o: _Switch(self, o))
+        return wrapped
+
+
+class _Switch:
+    """Enters the recording around what runs of a decorated function; the first call opens it, the
+    end of the process closes it."""
+
+    def __init__(self, record: _Record, options: Options) -> None:
+        self._record = record
+        self._options = options
+
+    def enter(self) -> _engine.Tap:
+        """The tap, entered."""
+        record = self._record
+        tap = record._tap
+        if tap is None:
+            with record._lock:
+                tap = record._tap
+                if tap is None:
+                    tap = record._tap = record._open(self._options)
+                    atexit.register(tap.close)
+        if record._all:
+            tap.watch_all()
+        tap.enter()
+        return tap
+
+
+def record(
+    path: "str | PathLike[str]" = folder.DEFAULT, *, threads: str | None = None, **options: Any
+) -> _Record:
+    """Write a recording: of a ``with`` block, or of the calls of a decorated function.
+
+    ``path`` is a directory; an older recording there is renamed to ``path.old``, anything else is
+    refused with OSError. A block sees the calling thread, a decorated function its own calls,
+    ``threads="all"`` all threads. Other keywords are the command line's: ``args=True``,
+    ``values="safe"``, ``callers=True``, ``function="parse*"``, ``ring="4M"``. Processes forked
+    meanwhile join the recording; others are recorded by ``pyftrace record``.
+
+    >>> import pyftrace
+    >>> def double(x):
+    ...     return 2 * x
+    >>> with pyftrace.record("run.data", include="*"):
+    ...     double(4)
+    8
+    >>> [event.event for event in pyftrace.open("run.data").events()]
+    ['start', 'return']
+    """
+    api._check_threads(threads)
+    for name in _ONLY_COMMAND:
+        if name in options:
+            raise TypeError(f"'{name}' is no option of record()")
+    return _Record(os.fspath(path), options, threads)

@@ -1,0 +1,230 @@
+"""A recording, opened for reading: what ``pyftrace.open()`` gives."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyftrace import _engine
+from pyftrace.options import Options
+from pyftrace.totals import Report
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+
+class Event(NamedTuple):
+    """One event. ``t`` is in ns since the recording began; ``thread`` a serial that is never
+    reused, ``tid`` the system's; ``depth`` 0 at a thread's outermost traced call.
+
+    ``event`` is one of start resume throw return yield unwind c_call c_return c_raise lost;
+    ``activation`` a serial for the runs of generators and coroutines, else 0. ``task``,
+    ``call_line``, ``args``, ``value`` and ``exception`` are None where they were not recorded.
+    ``lost`` counts the events that are missing at this place (event ``lost``)."""
+
+    t: int
+    pid: int
+    tid: int
+    thread: int
+    thread_name: str
+    depth: int
+    event: str
+    function: str | None
+    module: str | None
+    file: str | None
+    line: int
+    activation: int
+    task: str | None
+    call_line: int | None
+    args: str | None
+    value: str | None
+    exception: str | None
+    lost: int
+
+
+class Node:
+    """A chain of callers in the aggregated call tree. Times in ns; a generator's suspended time is
+    not its own; recursion makes a chain of its own, so the times of a function's nodes overlap
+    there."""
+
+    __slots__ = ("calls", "children", "file", "function", "line", "module", "self_ns", "total_ns")
+
+    def __init__(
+        self, function: str, module: str, file: str, line: int, calls: int, total: int, own: int
+    ) -> None:
+        self.function = function
+        self.module = module
+        self.file = file
+        self.line = line
+        self.calls = calls
+        self.total_ns = total
+        self.self_ns = own
+        self.children: list[Node] = []
+
+    def __repr__(self) -> str:
+        return f"<Node {self.function}: {self.calls} calls, {self.total_ns} ns>"
+
+    def walk(self) -> "Iterator[tuple[int, Node]]":
+        """(depth, node) of this node and all below it, callers first."""
+        stack = [(0, self)]
+        while stack:
+            depth, node = stack.pop()
+            yield depth, node
+            stack += [(depth + 1, child) for child in reversed(node.children)]
+
+
+class Recording:
+    """A recording of ``pyftrace record``. OSError when the directory is none.
+
+    >>> import pyftrace
+    >>> with pyftrace.record("run.data", include="*"):
+    ...     print("...")
+    ...
+    >>> pyftrace.open("run.data").info["state"]
+    'COMPLETE'
+    """
+
+    def __init__(self, path: "str | PathLike[str]" = "pyftrace.data") -> None:
+        self.path = os.fspath(path)
+        self._engine = _engine.Recording(self.path)
+        self._threads: list[dict[str, Any]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.path}: {self.events_total()} events>"
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What was recorded: ``id``, ``pid`` of the first process, ``wall_ns`` of the beginning,
+        ``bytes``, ``facts``."""
+        return self._engine.run
+
+    @property
+    def processes(self) -> list[dict[str, Any]]:
+        """The processes (and sub-interpreters), oldest first."""
+        return self._engine.processes
+
+    @property
+    def threads(self) -> list[dict[str, Any]]:
+        """The threads: ``serial``, ``pid``, ``tid``, ``name``, ``events``, ``missing``."""
+        if self._threads is None:
+            self._threads = self._engine.threads()
+        return self._threads
+
+    @property
+    def damage(self) -> list[str]:
+        """What was found wrong in the files so far, in words."""
+        self.threads  # noqa: B018  (decodes what its writer did not close)
+        return self._engine.damage.splitlines()
+
+    @property
+    def failures(self) -> list[str]:
+        """Processes that could not record: "PID: reason"."""
+        return self._engine.failures
+
+    def events_total(self) -> int:
+        """Events in the files."""
+        return sum(thread["events"] for thread in self.threads)
+
+    def missing(self) -> int:
+        """Events that happened and are in no file: let go of by a ring, or not written."""
+        return sum(thread["missing"] for thread in self.threads)
+
+    def why_incomplete(self) -> list[str]:
+        """Why it is not COMPLETE; empty when it is: nothing is missing, and the first process wrote
+        its end mark."""
+        why = list(self.damage)
+        for process in self.processes:
+            if process["error"]:
+                why.append(
+                    f"pid {process['pid']} stopped recording: {process['error']};"
+                    f" {process['lost']} events are missing"
+                )
+        why += [f"pid {failure}" for failure in self.failures]
+        dropped = sum(process["dropped"] for process in self.processes)
+        if dropped:
+            why.append(f"a ring: {dropped} older events were let go of")
+        missing = self.missing()
+        if missing and not why:
+            why.append(f"{missing} events are missing")
+        run = self.run
+        first = [p for p in self.processes if p["pid"] == run["pid"] and not p["interpreter"]]
+        if not run["foreign"]:
+            if not first:
+                why.append(f"pid {run['pid']} recorded nothing")
+            elif not first[-1]["ended_ns"]:
+                alive = _engine.read_run(self.path)[2]
+                state = "it is still running" if alive else "os._exit, exec or killed"
+                why.append(f"pid {run['pid']} wrote no end mark: {state}")
+        return why
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """``state`` (COMPLETE or INCOMPLETE), ``why``, ``events``, ``missing``, ``bytes``,
+        ``processes``, ``threads``, and what :attr:`run` has."""
+        why = self.why_incomplete()
+        return {
+            "state": "INCOMPLETE" if why else "COMPLETE",
+            "why": why,
+            "events": self.events_total(),
+            "missing": self.missing(),
+            "processes": self.processes,
+            "threads": self.threads,
+        } | self.run
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def walk(self, tap: "_engine.Tap", **part: Any) -> tuple[int, int]:
+        """Tell a tap the events; (events, missing among them)."""
+        return self._engine.walk(tap, **part)
+
+    def events(
+        self, *, pid: int = 0, tid: int = 0, thread: int = 0, since: int = 0, until: int = 0
+    ) -> Iterator[Event]:
+        """The events of all threads, or of one, in order of time; ``since`` and ``until`` in ns
+        since the recording began. Memory does not grow with their number."""
+        found = self._engine.events(pid=pid, tid=tid, thread=thread, since=since, until=until)
+        return map(Event._make, found)
+
+    def report(
+        self,
+        *,
+        progress: Callable[[int], None] | None = None,
+        pid: int = 0,
+        tid: int = 0,
+        thread: int = 0,
+        since: int = 0,
+        until: int = 0,
+        **options: Any,
+    ) -> Report:
+        """The totals per function, as :func:`pyftrace.report` counts them live. Keywords are those
+        of the command line: ``function``, ``exclude``, ``hide``, ``depth``, ``sort``."""
+        checked = Options(report=True, **options)
+        keywords = {n: getattr(checked, n) for n in ("function", "exclude", "hide", "depth")}
+        tap = _engine.Tap("report", percentiles=True, **keywords)
+        self.walk(tap, progress=progress, pid=pid, tid=tid, thread=thread, since=since, until=until)
+        return Report(tap, checked)
+
+    def tree(self, *, progress: Callable[[int], None] | None = None, **options: Any) -> Node:
+        """The aggregated call tree: its root, whose children are the outermost calls."""
+        part = {n: options.pop(n) for n in ("pid", "tid", "since", "until") if n in options}
+        checked = Options(**options)
+        keywords = {n: getattr(checked, n) for n in ("function", "exclude", "hide", "depth")}
+        tap = _engine.Tap("tree", **keywords)
+        self.walk(tap, progress=progress, **part)
+        root = Node("", "", "", 0, 0, 0, 0)
+        nodes = [root]
+        for parent, name, module, file, line, calls, total, own in tap.nodes():
+            node = Node(name, module, file, line, calls, total, own)
+            nodes[parent].children.append(node)
+            nodes.append(node)
+        for node in nodes:
+            node.children.sort(key=lambda child: -child.total_ns)
+        root.total_ns = sum(child.total_ns for child in root.children)
+        root.calls = 1
+        return root
+
+    def to_dataframe(self, **part: Any) -> Any:
+        """The events as a pandas DataFrame, one column per field of :class:`Event`. ImportError
+        when pandas is not installed; all events are held in memory."""
+        import pandas  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
+        return pandas.DataFrame(self.events(**part), columns=list(Event._fields))

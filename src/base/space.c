@@ -1,0 +1,215 @@
+/* The platform's way to promise room in a file: posix_fallocate, or zeros written where the file
+ * system shares blocks or lies on another machine and so cannot promise. */
+#include "base/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#ifndef CIFS_SUPER_MAGIC
+#define CIFS_SUPER_MAGIC 0xFF534D42
+#endif
+#ifndef SMB2_SUPER_MAGIC
+#define SMB2_SUPER_MAGIC 0xFE534D42
+#endif
+#define ZFS_SUPER_MAGIC 0x2FC12FC1
+#define BCACHEFS_SUPER_MAGIC 0xCA451A4E
+#endif
+
+/* ---- reserving ------------------------------------------------------------------------------- */
+
+static bool
+can_promise(int fd)
+{
+#if defined(__linux__)
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0) {
+        return false;
+    }
+    switch ((unsigned long)fs.f_type & 0xffffffff) {
+    case BTRFS_SUPER_MAGIC:
+    case NFS_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case FUSE_SUPER_MAGIC:
+    case ZFS_SUPER_MAGIC:
+    case BCACHEFS_SUPER_MAGIC:
+        return false;
+    default:
+        return true;
+    }
+#else
+    (void)fd;
+    return false;
+#endif
+}
+
+static int
+write_zeros(int fd, uint64_t at, size_t len)
+{
+    static const char zeros[1 << 14];
+    while (len > 0) {
+        ssize_t n = pwrite(fd, zeros, len < sizeof(zeros) ? len : sizeof(zeros), (off_t)at);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? errno : ENOSPC;
+        }
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Beyond its limit a write is SIGXFSZ, which the program may have at its default: asked before. */
+static bool
+over_limit(uint64_t end)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+           && end > (uint64_t)limit.rlim_cur;
+}
+
+static int
+reserve(struct ft_space *s, int fd, uint64_t at, size_t len)
+{
+    if (over_limit(at + len)) {
+        return EFBIG;
+    }
+    if (!s->prewritten && can_promise(fd)) {
+        int error;
+        do {
+            error = posix_fallocate(fd, (off_t)at, (off_t)len);
+        } while (error == EINTR);
+        if (error != EOPNOTSUPP && error != EINVAL) {
+            return error;
+        }
+    }
+    s->prewritten = true;
+    return write_zeros(fd, at, len);
+}
+
+/* ---- mapping --------------------------------------------------------------------------------- */
+
+static int
+map_at(struct ft_space *s, int fd, uint64_t at, size_t len)
+{
+    int error = reserve(s, fd, at, len);
+    if (error) {
+        return error;
+    }
+    void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
+    if (map == MAP_FAILED) {
+        return errno;
+    }
+    s->map = map;
+    s->len = len;
+    s->at = at;
+    return 0;
+}
+
+static void
+unmap(struct ft_space *s)
+{
+    if (s->map != NULL) {
+        munmap(s->map, s->len);
+        s->map = NULL;
+    }
+}
+
+/* Keeps errno: hot code's slow ways end here, in the middle of the program's own. */
+int
+ft_space_create(struct ft_space *s, const char *path, size_t len)
+{
+    struct stat st;
+    int saved = errno;
+    memset(s, 0, sizeof(*s));
+    s->path = strdup(path);
+    if (s->path == NULL) {
+        errno = saved;
+        return ENOMEM;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int error = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
+    if (error == 0) {
+        s->dev = (uint64_t)st.st_dev;
+        s->ino = (uint64_t)st.st_ino;
+        error = map_at(s, fd, 0, len);
+        if (error) {
+            unlink(path);
+        }
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (error) {
+        free(s->path);
+        s->path = NULL;
+    }
+    errno = saved;
+    return error;
+}
+
+static int
+reopen(const struct ft_space *s)
+{
+    struct stat st;
+    int fd = open(s->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0
+        && (fstat(fd, &st) < 0 || (uint64_t)st.st_dev != s->dev || (uint64_t)st.st_ino != s->ino)) {
+        close(fd);
+        errno = ESTALE;
+        fd = -1;
+    }
+    return fd;
+}
+
+int
+ft_space_next(struct ft_space *s, size_t len)
+{
+    int saved = errno;
+    uint64_t at = s->at + s->len;
+    unmap(s);
+    int fd = reopen(s);
+    int error = fd < 0 ? errno : map_at(s, fd, at, len);
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = saved;
+    return error;
+}
+
+void
+ft_space_close(struct ft_space *s, uint64_t used)
+{
+    int saved = errno;
+    unmap(s);
+    int fd = s->path ? reopen(s) : -1;
+    if (fd >= 0) {
+        struct stat st;
+        if (fstat(fd, &st) == 0 && used < (uint64_t)st.st_size && ftruncate(fd, (off_t)used) < 0) {
+            /* It stays as long as it is: the rest is zeros. */
+        }
+        close(fd);
+    }
+    free(s->path);
+    s->path = NULL;
+    errno = saved;
+}
+
+void
+ft_space_forget(struct ft_space *s)
+{
+    unmap(s);
+    free(s->path);
+    s->path = NULL;
+}

@@ -1,0 +1,120 @@
+/* Making a recording's directory, joining it, and the recorder that writes there. GIL held. */
+#include <stdlib.h>
+
+#include "pyapi/recording.h"
+
+/* A tuple of str as borrowed texts; NULL with an exception. */
+static struct ft_str *
+texts_of(PyObject *tuple, size_t *n)
+{
+    *n = tuple ? (size_t)PyTuple_GET_SIZE(tuple) : 0;
+    struct ft_str *texts = calloc(*n + 1, sizeof(*texts));
+    for (size_t i = 0; texts != NULL && i < *n; i++) {
+        Py_ssize_t len;
+        const char *s = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &len);
+        if (s == NULL) {
+            free(texts);
+            return NULL;
+        }
+        texts[i] = (struct ft_str){s, (size_t)len};
+    }
+    if (texts == NULL) {
+        PyErr_NoMemory();
+    }
+    return texts;
+}
+
+PyObject *
+ft_recording_create(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"folder", "pid", "max_size", "foreign", "facts", NULL};
+    PyObject *path, *facts = NULL;
+    unsigned long long pid, max_size = 0;
+    int foreign = 0;
+    uint8_t id[16];
+    size_t n;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&K|KpO!:create_run", names,
+                                     PyUnicode_FSConverter, &path, &pid, &max_size, &foreign,
+                                     &PyTuple_Type, &facts)) {
+        return NULL;
+    }
+    struct ft_str *texts = texts_of(facts, &n);
+    PyObject *result = NULL;
+    if (texts != NULL) {
+        int error = ft_run_create(PyBytes_AS_STRING(path), pid, foreign ? FT_TRACE_FOREIGN : 0,
+                                  max_size, texts, n, id);
+        result = error ? ft_raise_errno(error, path) : ft_id_to_str(id);
+    }
+    free(texts);
+    Py_DECREF(path);
+    return result;
+}
+
+PyObject *
+ft_recording_run(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    struct ft_run run;
+    PyObject *path;
+    if (!PyUnicode_FSConverter(arg, &path)) {
+        return NULL;
+    }
+    int error = ft_run_read(PyBytes_AS_STRING(path), &run);
+    PyObject *result = error ? ft_raise_errno(error, path)
+                             : Py_BuildValue("(NKN)", ft_id_to_str(run.head.id), run.head.pid,
+                                             PyBool_FromLong(ft_run_alive(&run.head)));
+    if (!error) {
+        ft_run_free(&run);
+    }
+    Py_DECREF(path);
+    return result;
+}
+
+struct ft_sink *
+ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
+{
+    PyObject *path;
+    size_t n;
+    if (a->folder == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a recorder needs a folder");
+        return NULL;
+    }
+    if (!PyUnicode_FSConverter(a->folder, &path)) {
+        return NULL;
+    }
+    struct ft_str *facts = texts_of(a->facts, &n);
+    struct ft_run_head *run = NULL;
+    struct ft_sink *sink = NULL;
+    int error = facts ? ft_run_map(PyBytes_AS_STRING(path), &run) : 0;
+    if (facts != NULL && !error && a->run != NULL) {
+        PyObject *id = ft_id_to_str(run->id);
+        if (id != NULL && PyUnicode_CompareWithASCIIString(id, a->run) != 0) {
+            PyErr_Format(PyExc_RuntimeError, "%s belongs to another recording now",
+                         PyBytes_AS_STRING(path));
+        }
+        Py_XDECREF(id);
+    }
+    if (facts != NULL && !error && !PyErr_Occurred()) {
+        struct ft_record_options options = {
+            .folder = PyBytes_AS_STRING(path),
+            .run = run,
+            .args = a->args,
+            .values = self->values.mode != FT_VALUES_NONE,
+            .callers = a->callers,
+            .ccalls = self->filter.builtins != FT_REACH_NONE,
+            .ring = a->ring,
+            .interpreter = (uint64_t)PyInterpreterState_GetID(PyInterpreterState_Get()),
+            .facts = facts,
+            .nfacts = n,
+        };
+        sink = ft_record_new(&options, &error);
+    }
+    if (error == FT_STOP_MAX_SIZE) {
+        PyErr_SetString(PyExc_RuntimeError, "--max-size of the recording is reached");
+    }
+    else if (error) {
+        ft_raise_errno(error, path);
+    }
+    free(facts);
+    Py_DECREF(path);
+    return sink;
+}

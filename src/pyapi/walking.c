@@ -1,0 +1,226 @@
+/* A recording walked into taps, or read event by event. GIL held throughout; a walk looks for
+ * signals now and then. */
+#include <string.h>
+
+#include "pyapi/recording.h"
+#include "sink/dump.h"
+#include "sink/select.h"
+#include "sink/tree.h"
+#include "trace/walker.h"
+
+/* ---- walking --------------------------------------------------------------------------------- */
+
+struct watch {
+    PyObject *progress; /* borrowed; NULL: none */
+    struct ft_output *out; /* borrowed; NULL: none */
+};
+
+static bool
+go_on(void *ctx, uint64_t events)
+{
+    const struct watch *watch = ctx;
+    if (PyErr_CheckSignals() < 0 || (watch->out != NULL && watch->out->error != 0)) {
+        return false;
+    }
+    PyObject *r = watch->progress ? PyObject_CallFunction(watch->progress, "K", events) : NULL;
+    Py_XDECREF(r);
+    return watch->progress == NULL || r != NULL;
+}
+
+PyObject *
+ft_recording_walk(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"tap",   "pid",    "tid",    "thread",   "since",
+                            "until", "min_ns", "merged", "progress", NULL};
+    struct ft_recording_object *self = (struct ft_recording_object *)op;
+    unsigned long long pid = 0, tid = 0, thread = 0, since = 0, until = 0, least = 0;
+    int merged = 0;
+    PyObject *tap_object, *progress = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$KKKKKKpO:walk", names,
+                                     ft_state_of(self->module)->tap_type, &tap_object, &pid, &tid,
+                                     &thread, &since, &until, &least, &merged, &progress)) {
+        return NULL;
+    }
+    struct ft_tap_object *tap = (struct ft_tap_object *)tap_object;
+    if (tap->sink == NULL || tap->kind == FT_TAP_RECORD || tap->tap.slot >= 0) {
+        PyErr_SetString(PyExc_ValueError, "a recording is walked into a tap that is not attached");
+        return NULL;
+    }
+    struct ft_filter *f = &tap->filter;
+    struct ft_select select = {
+        .function = f->function.items,
+        .function_matched = f->function.matched,
+        .nfunction = f->function.n,
+        .exclude = f->exclude.items,
+        .exclude_matched = f->exclude.matched,
+        .nexclude = f->exclude.n,
+        .hide = f->hide.items,
+        .hide_matched = f->hide.matched,
+        .nhide = f->hide.n,
+        .depth = f->depth,
+        .least = least,
+    };
+    struct watch watch = {progress == Py_None ? NULL : progress, tap->out};
+    struct ft_walk walk = {.since = since,
+                           .until = until,
+                           .pid = pid,
+                           .tid = tid,
+                           .thread = thread,
+                           .merged = merged,
+                           .go_on = go_on,
+                           .ctx = &watch};
+    struct ft_sink *sink =
+        ft_select_is_all(&select) ? tap->sink : ft_select_new(&select, tap->sink);
+    int error = sink ? ft_walk(self->trace, sink, &walk) : ENOMEM;
+    if (sink != NULL && sink != tap->sink) {
+        sink->ops->close(sink);
+    }
+    if (tap->report && walk.first <= walk.last) {
+        ft_table_set_span(tap->sink, walk.first, walk.last);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (error == ENOMEM) {
+        return PyErr_NoMemory();
+    }
+    return Py_BuildValue("KK", walk.events, walk.lost);
+}
+
+/* ---- event by event -------------------------------------------------------------------------- */
+
+struct events {
+    PyObject ob_base;
+    PyObject *recording; /* owned: holds the trace */
+    struct ft_merge *merge; /* owned; NULL: exhausted */
+};
+
+PyObject *
+ft_recording_events(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"pid", "tid", "thread", "since", "until", NULL};
+    struct ft_recording_object *self = (struct ft_recording_object *)op;
+    unsigned long long pid = 0, tid = 0, thread = 0, since = 0, until = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$KKKKK:events", names, &pid, &tid, &thread,
+                                     &since, &until)) {
+        return NULL;
+    }
+    struct ft_walk walk = {
+        .since = since, .until = until, .pid = pid, .tid = tid, .thread = thread};
+    PyTypeObject *type = (PyTypeObject *)ft_state_of(self->module)->events_type;
+    struct events *events = (struct events *)type->tp_alloc(type, 0);
+    if (events == NULL) {
+        return NULL;
+    }
+    events->recording = Py_NewRef(op);
+    events->merge = ft_merge_new(self->trace, &walk);
+    if (events->merge == NULL) {
+        Py_DECREF(events);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)events;
+}
+
+static PyObject *
+text_or_none(struct ft_str s)
+{
+    return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
+}
+
+/* (t, pid, tid, thread, thread_name, depth, event, function, module, file, line, activation, task,
+ * call_line, args, value, exception, lost) */
+static PyObject *
+event_tuple(const struct ft_cursor *c, enum ft_step step)
+{
+    const struct ft_trace_thread *thread = c->thread;
+    const struct ft_call *call = &c->call;
+    struct ft_str name = {thread->name, strlen(thread->name)}, none = {NULL, 0};
+    if (step == FT_STEP_LOST) {
+        return Py_BuildValue("KKKKNIsOOOiKOOOOOK", ft_trace_ns(c->trace, thread->process, c->time),
+                             thread->process->head.pid, thread->native, thread->serial,
+                             ft_name_to_str(name), 0, "lost", Py_None, Py_None, Py_None, 0, 0ULL,
+                             Py_None, Py_None, Py_None, Py_None, Py_None, c->lost);
+    }
+    bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
+    return Py_BuildValue(
+        "KKKKNIsNNNIKNNNNNK", call->time, thread->process->head.pid, thread->native, thread->serial,
+        ft_name_to_str(name), call->depth, ft_dump_event(call->way),
+        ft_name_to_str(call->func->name), ft_name_to_str(call->func->module),
+        ft_name_to_str(call->func->file), call->func->line, call->activation,
+        text_or_none(call->task ? call->task->name : none),
+        call->caller ? PyLong_FromUnsignedLong(call->call_line) : Py_NewRef(Py_None),
+        text_or_none(call->args), text_or_none(raised ? none : call->value),
+        text_or_none(raised ? call->value : none), 0ULL);
+}
+
+static PyObject *
+events_next(PyObject *op)
+{
+    struct events *self = (struct events *)op;
+    enum ft_step step;
+    while (self->merge != NULL) {
+        const struct ft_cursor *c = ft_merge_step(self->merge, &step);
+        if (c == NULL) {
+            ft_merge_free(self->merge);
+            self->merge = NULL;
+            return step == FT_STEP_LOST ? PyErr_NoMemory() : NULL;
+        }
+        if (step != FT_STEP_END && step != FT_STEP_OPEN) {
+            return event_tuple(c, step);
+        }
+    }
+    return NULL;
+}
+
+static void
+events_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    ft_merge_free(((struct events *)op)->merge);
+    Py_XDECREF(((struct events *)op)->recording);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyType_Slot events_slots[] = {
+    {Py_tp_dealloc, events_dealloc},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, events_next},
+    {0, NULL},
+};
+
+PyType_Spec ft_events_spec = {
+    .name = "pyftrace._engine.Events",
+    .basicsize = sizeof(struct events),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = events_slots,
+};
+
+/* ---- a tree's nodes -------------------------------------------------------------------------- */
+
+PyObject *
+ft_tap_nodes(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    struct ft_tap_object *tap = (struct ft_tap_object *)op;
+    size_t n;
+    uint64_t unkept;
+    if (tap->kind != FT_TAP_TREE) {
+        PyErr_SetString(PyExc_TypeError, "only a tree has nodes");
+        return NULL;
+    }
+    const struct ft_tree_node *nodes = ft_tree_nodes(tap->sink, &n, &unkept);
+    PyObject *list = unkept ? PyErr_NoMemory() : PyList_New((Py_ssize_t)n - 1);
+    for (size_t i = 1; list != NULL && i < n; i++) {
+        const struct ft_tree_node *node = &nodes[i];
+        PyObject *row =
+            Py_BuildValue("INNNIKKK", node->parent, ft_name_to_str(node->func->name),
+                          ft_name_to_str(node->func->module), ft_name_to_str(node->func->file),
+                          node->func->line, node->calls, node->total, node->self);
+        if (row == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i - 1, row);
+    }
+    return list;
+}

@@ -1,0 +1,330 @@
+/* Segments and the files they lie in. A thread leases a file; each piece of it that was mapped
+ * holds the segments of one thread after the other. A ring's file is mapped whole, and its oldest
+ * segment is given up for the next. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/varint.h"
+#include "sink/record_lane.h"
+
+#define OPEN_CALL_MAX (5 + 2 * FT_VARINT_MAX)
+#define HEAD_MAX(depth, name)                                                                      \
+    (sizeof(struct ft_segment) + 3 * FT_VARINT_MAX                                                 \
+     + ((depth) < FT_HEAD_CALLS ? (depth) : FT_HEAD_CALLS) * OPEN_CALL_MAX + FT_VARINT_MAX         \
+     + (name))
+
+static size_t
+aligned(size_t n)
+{
+    return (n + FT_SEGMENT_ALIGN - 1) & ~(size_t)(FT_SEGMENT_ALIGN - 1);
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+uint64_t
+ft_record_segment_events(const struct record_lane *lane)
+{
+    return lane->segment ? 2 * lane->starts + lane->segment->depth - lane->depth : 0;
+}
+
+/* `ended`: the next one begins right behind it. */
+void
+ft_record_segment_close(struct record_lane *lane, bool ended)
+{
+    struct ft_segment *s = lane->segment;
+    if (s == NULL) {
+        return;
+    }
+    s->used = (uint64_t)(lane->p - (uint8_t *)s);
+    s->last = lane->last;
+    s->starts = lane->starts;
+    s->least_depth = lane->least;
+    s->end_depth = lane->depth;
+    if (ended && lane->file->space.map != NULL && !(s->flags & FT_SEGMENT_CLOSED)) {
+        uint64_t size = aligned(s->used);
+        if (size < s->size && !lane->file->ring) {
+            s->size = size;
+        }
+    }
+    __atomic_store_n(&s->flags, s->flags | FT_SEGMENT_CLOSED, __ATOMIC_RELEASE);
+    lane->before += ft_record_segment_events(lane);
+    lane->calls += lane->starts;
+    lane->file->at = (uint64_t)((uint8_t *)s - lane->file->space.map) + s->size;
+    lane->segment = NULL;
+    lane->p = lane->limit = lane->end = NULL;
+    lane->starts = 0;
+}
+
+void
+ft_record_stop(struct record *r, int error)
+{
+    if (r->error) {
+        return;
+    }
+    r->error = error;
+    r->head->error = (uint32_t)error;
+    for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->next) {
+        ft_record_segment_close(lane, false);
+    }
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static void
+fill_lane_head(const struct record *r, struct ft_space *space, uint64_t segment_size)
+{
+    struct ft_lane_head *h = (struct ft_lane_head *)(void *)space->map;
+    h->file.version = FT_TRACE_VERSION;
+    h->file.endian = FT_TRACE_ENDIAN;
+    h->file.head_size = sizeof(*h);
+    h->file.flags = r->ring ? FT_TRACE_RING : 0;
+    h->pid = r->head->pid;
+    h->segment_size = segment_size;
+    memcpy(h->file.magic, FT_LANE_MAGIC, sizeof(h->file.magic));
+}
+
+static uint64_t
+ring_segment_size(const struct record *r)
+{
+    return r->ring / FT_RING_SEGMENTS / FT_RING_START * FT_RING_START;
+}
+
+static struct record_file *
+file_new(struct record *r, int *error)
+{
+    uint64_t segment = r->ring ? ring_segment_size(r) : 0;
+    size_t len = r->ring ? FT_RING_START + segment * FT_RING_SEGMENTS : FT_LANE_FIRST;
+    size_t room = strlen(r->folder) + sizeof(r->base_name) + 32;
+    struct record_file *file = calloc(1, sizeof(*file));
+    char *path = malloc(room);
+    *error = ENOMEM;
+    if (file != NULL && path != NULL) {
+        snprintf(path, room, "%s/%s.%u%s", r->folder, r->base_name, r->nfiles++, FT_LANE_SUFFIX);
+        *error =
+            ft_record_take(r, len) ? ft_space_create(&file->space, path, len) : FT_STOP_MAX_SIZE;
+    }
+    free(path);
+    if (*error) {
+        free(file);
+        return NULL;
+    }
+    file->ring = r->ring != 0;
+    file->at = r->ring ? FT_RING_START : sizeof(struct ft_lane_head);
+    fill_lane_head(r, &file->space, segment);
+    return file;
+}
+
+static struct record_file *
+file_lease(struct record *r, int *error)
+{
+    struct record_file *file = r->files;
+    if (file != NULL) {
+        r->files = file->next;
+        return file;
+    }
+    return file_new(r, error);
+}
+
+static void
+file_free(struct record_file *file)
+{
+    ft_space_close(&file->space, file->ring ? UINT64_MAX : file->space.at + file->at);
+    free(file);
+}
+
+void
+ft_record_files_close(struct record *r)
+{
+    for (struct record_file *file = r->files, *next; file != NULL; file = next) {
+        next = file->next;
+        file_free(file);
+    }
+    r->files = NULL;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* The ring's next segment, emptied; what it held is let go of. */
+static uint8_t *
+ring_next(struct record *r, struct record_file *file, size_t *size)
+{
+    *size = ring_segment_size(r);
+    if (file->at + *size > file->space.len) {
+        file->at = FT_RING_START;
+    }
+    struct ft_segment *old = (struct ft_segment *)(void *)(file->space.map + file->at);
+    if (old->magic == FT_SEGMENT_MAGIC) {
+        r->head->dropped += 2 * old->starts + old->depth - old->end_depth;
+        __atomic_store_n(&old->magic, 0, __ATOMIC_RELEASE);
+        memset(old, 0, *size);
+    }
+    return (uint8_t *)old;
+}
+
+/* What is left of the piece, or a new one. */
+static uint8_t *
+piece_next(struct record *r, struct record_file *file, size_t need, size_t *size, int *error)
+{
+    struct ft_space *space = &file->space;
+    if (file->at + need > space->len) {
+        if (file->last != NULL) { /* no gap that a reader would stop at */
+            file->last->size = (uint64_t)(space->map + space->len - (uint8_t *)file->last);
+            file->last = NULL;
+        }
+        size_t len = space->len * 2 < FT_LANE_MOST ? space->len * 2 : FT_LANE_MOST;
+        *error = ft_record_take(r, len) ? ft_space_next(space, len) : FT_STOP_MAX_SIZE;
+        if (*error) {
+            return NULL;
+        }
+        file->at = 0;
+    }
+    *size = space->len - file->at;
+    return space->map + file->at;
+}
+
+static uint8_t *
+put_open_calls(const struct record_lane *lane, uint8_t *p, uint64_t now)
+{
+    uint32_t n = lane->depth < FT_HEAD_CALLS ? lane->depth : FT_HEAD_CALLS;
+    p = ft_varint_put(p, n);
+    for (uint32_t i = lane->depth - n + 1; i <= lane->depth; i++) {
+        const struct record_open *o = &lane->stack[i];
+        p = ft_varint_put(p, o->id);
+        p = ft_varint_put(p, now > o->since ? now - o->since : 0);
+        p = ft_varint_put(p, o->activation);
+    }
+    p = ft_varint_put(p, lane->task);
+    if (lane->task != 0) {
+        p = ft_varint_put(p, lane->task_depth);
+        p = ft_varint_put(p, lane->task_name.len);
+        memcpy(p, lane->task_name.data, lane->task_name.len);
+        p += lane->task_name.len;
+    }
+    return p;
+}
+
+/* In a forked child nothing is defined yet. */
+static bool
+define_open_calls(struct record *r, const struct record_lane *lane)
+{
+    uint32_t n = lane->depth < FT_HEAD_CALLS ? lane->depth : FT_HEAD_CALLS;
+    for (uint32_t i = lane->depth - n + 1; i <= lane->depth; i++) {
+        uint32_t id = lane->stack[i].id;
+        if (!r->known[id] && !ft_record_define_func(r, r->funcs[id])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+segment_begin(struct record_lane *lane, uint8_t *at, size_t size, uint64_t now)
+{
+    struct ft_segment *s = (struct ft_segment *)(void *)at;
+    s->flags = lane->forked ? FT_SEGMENT_FORK : 0;
+    s->size = size;
+    s->used = 0;
+    s->thread = lane->serial;
+    s->first = now;
+    s->before = lane->before;
+    s->depth = lane->depth;
+    s->anchor = ft_record_anchor();
+    uint8_t *p = put_open_calls(lane, at + sizeof(*s), now);
+    __atomic_store_n(&s->magic, FT_SEGMENT_MAGIC, __ATOMIC_RELEASE);
+    lane->segment = lane->file->last = s;
+    lane->p = p;
+    lane->end = at + size;
+    lane->limit = lane->end - HOT_ROOM;
+    lane->last = now;
+    lane->starts = 0;
+    lane->least = lane->depth;
+    lane->forked = false;
+    memset(lane->likely, 0, sizeof(lane->likely));
+}
+
+bool
+ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now)
+{
+    int error = 0;
+    need += HOT_ROOM;
+    if (r->error) {
+        return false;
+    }
+    if (lane->segment != NULL && lane->p + need <= lane->end) {
+        return true;
+    }
+    if (now < lane->last) {
+        now = lane->last;
+    }
+    ft_record_segment_close(lane, false);
+    if (!lane->described) {
+        if (!ft_record_define_thread(r, lane) || !define_open_calls(r, lane)) {
+            return false;
+        }
+        lane->described = true;
+    }
+    if (lane->file == NULL && (lane->file = file_lease(r, &error)) == NULL) {
+        ft_record_stop(r, error);
+        return false;
+    }
+    size_t size, whole = HEAD_MAX(lane->depth, lane->task_name.len) + need;
+    uint8_t *at =
+        r->ring ? ring_next(r, lane->file, &size) : piece_next(r, lane->file, whole, &size, &error);
+    if (at == NULL) {
+        ft_record_stop(r, error);
+        return false;
+    }
+    segment_begin(lane, at, size, now);
+    return true;
+}
+
+/* ---- the end of a thread --------------------------------------------------------------------- */
+
+void
+ft_record_lane_free(struct record_lane *lane)
+{
+    free((char *)lane->name.s);
+    free(lane->stack);
+    ft_strbuf_fini(&lane->task_name);
+    free(lane);
+}
+
+void
+ft_record_lane_end(struct record *r, struct record_lane *lane)
+{
+    ft_record_segment_close(lane, true);
+    if (lane->described) {
+        ft_record_define_thread_end(r, lane);
+    }
+    if (lane->file != NULL) {
+        lane->file->next = r->files;
+        r->files = lane->file;
+        lane->file = NULL;
+    }
+    r->ended_calls += lane->calls;
+    struct record_lane **at = &r->lanes;
+    while (*at != lane) {
+        at = &(*at)->next;
+    }
+    *at = lane->next;
+    ft_record_lane_free(lane);
+}
+
+void
+ft_record_lane_forget(struct record_lane *lane)
+{
+    if (lane->file != NULL) {
+        ft_space_forget(&lane->file->space);
+        free(lane->file);
+        lane->file = NULL;
+    }
+    lane->segment = NULL;
+    lane->p = lane->limit = lane->end = NULL;
+    lane->starts = 0;
+    lane->before = lane->calls = lane->lost = 0;
+    lane->described = false;
+    lane->forked = true;
+}

@@ -1,0 +1,111 @@
+/* The recorder's insides, shared by record.c (events), record_lane.c (segments and files) and
+ * record_defs.c (definitions). */
+#ifndef FT_SINK_RECORD_LANE_H
+#define FT_SINK_RECORD_LANE_H
+
+#include "base/space.h"
+#include "sink/record.h"
+
+/* Room that the short ways may use without looking: a first byte and two varints. */
+#define HOT_ROOM 24
+
+/* One open call; stack[0] stands for no caller. */
+struct record_open {
+    uint64_t since;              /* ticks >> shift */
+    uint64_t activation;
+    uint32_t id;
+};
+
+/* A lane's file, leased by one thread after the other. */
+struct record_file {
+    struct ft_space space;
+    uint64_t at;                 /* where the next segment begins, in the piece mapped */
+    struct ft_segment *last;     /* in that piece */
+    bool ring;
+    struct record_file *next;    /* among the free ones */
+};
+
+struct record_lane {
+    uint8_t *p;                  /* where the next event goes */
+    uint8_t *limit;              /* p below it: HOT_ROOM is left. NULL: no segment */
+    uint64_t last;               /* time of the event before */
+    uint32_t depth, cap;         /* open calls, room for them */
+    struct record_open *stack;   /* owned; cap + 1 */
+    uint64_t starts;             /* entering events of this segment */
+    uint32_t least;              /* depth within it */
+    struct ft_segment *segment;  /* NULL: none */
+    uint8_t *end;                /* of the segment */
+    struct record_file *file;    /* owned while leased */
+    uint64_t serial, native;     /* of the thread */
+    struct ft_str name;          /* owned */
+    bool described;              /* its definition is written */
+    bool forked;                 /* no segment since the fork */
+    uint64_t before;             /* events before this segment */
+    uint64_t calls;              /* starts before this segment, of all kinds */
+    uint64_t lost;               /* events since the recording stopped */
+    uint64_t task;               /* serial, 0: none */
+    uint32_t task_depth;         /* open calls when it began */
+    struct ft_strbuf task_name;
+    struct record_lane *next;
+    uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1 by caller */
+};
+
+struct record {
+    struct ft_sink base;         /* first */
+    uint32_t shift;
+    uint32_t nknown;
+    uint8_t *known;              /* owned: by function id, whether it is defined */
+    const struct ft_func **funcs;   /* owned references: keep the ids from being given again */
+    bool values, args, callers;
+    uint64_t ring;
+    uint64_t interpreter;
+    int error;
+    struct ft_run_head *run;     /* borrowed */
+    char *folder;                /* owned */
+    char base_name[64];          /* of this process's files */
+    bool forked;                 /* this process was forked from one that recorded */
+    uint64_t pid;                /* whose files are mapped */
+    uint32_t nfiles;
+    struct record_file *files;   /* free ones */
+    struct record_lane *lanes;
+    uint64_t ended_calls;        /* of lanes that are gone */
+    struct ft_strbuf facts;      /* the definitions, ready to be written */
+    struct ft_space first, more; /* the definitions' pieces: the one with the head, the last */
+    struct ft_defs_head *head;   /* in `first`, or `nowhere` */
+    struct ft_defs_head nowhere;
+    uint64_t defs_at;            /* in the piece that is written */
+    bool in_first;
+};
+
+/* ---- record_defs.c --------------------------------------------------------------------------- */
+
+/* 0 or an errno. */
+int ft_record_defs_open(struct record *r);
+void ft_record_defs_close(struct record *r);
+/* Writes a definition; what fails stops the recording. */
+bool ft_record_define(struct record *r, enum ft_def_kind kind, const struct ft_strbuf *body);
+bool ft_record_define_func(struct record *r, const struct ft_func *func);
+bool ft_record_define_thread(struct record *r, const struct record_lane *lane);
+bool ft_record_define_thread_end(struct record *r, const struct record_lane *lane);
+void ft_record_add_text(struct ft_strbuf *b, struct ft_str s, size_t most);
+void ft_record_add_number(struct ft_strbuf *b, uint64_t value);
+struct ft_anchor ft_record_anchor(void);
+/* Takes `bytes` of what the run may use; false: there is no more. */
+bool ft_record_take(struct record *r, uint64_t bytes);
+
+/* ---- record_lane.c --------------------------------------------------------------------------- */
+
+/* A segment with room for `need` bytes behind its head; false: the recording has stopped. */
+bool ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now);
+void ft_record_segment_close(struct record_lane *lane, bool ended);
+/* Events of the segment that is being written. */
+uint64_t ft_record_segment_events(const struct record_lane *lane);
+void ft_record_lane_end(struct record *r, struct record_lane *lane);
+void ft_record_lane_free(struct record_lane *lane);
+void ft_record_files_close(struct record *r);
+/* In a forked child: what is mapped is the parent's. */
+void ft_record_lane_forget(struct record_lane *lane);
+/* Nothing more is written; what is there stays. */
+void ft_record_stop(struct record *r, int error);
+
+#endif

@@ -1,0 +1,199 @@
+/* One tree over all threads: a node is found by its parent and its function in a hash map. */
+#include "sink/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ptrmap.h"
+
+#define NODES_MAX (1u << 26)
+
+struct open {
+    uint64_t since, child;
+    uint32_t node;
+};
+
+struct lane {
+    struct open *stack;                  /* owned */
+    uint32_t depth, cap;
+    uint64_t unkept;
+};
+
+struct tree {
+    struct ft_sink base;                 /* first */
+    struct ft_tree_node *nodes;          /* owned */
+    size_t n, cap;
+    struct ft_ptrmap places;             /* parent << 32 | function id + 1 -> node */
+    uint64_t unkept;
+};
+
+/* 0: no memory. */
+static uint32_t
+node_of(struct tree *t, uint32_t parent, const struct ft_func *func)
+{
+    uint64_t key = (uint64_t)parent << 32 | (func->id + 1u);
+    uint64_t *known = ft_ptrmap_get(&t->places, key);
+    if (known != NULL) {
+        return (uint32_t)*known;
+    }
+    if (t->n == t->cap) {
+        struct ft_tree_node *nodes =
+            t->cap < NODES_MAX ? realloc(t->nodes, t->cap * 2 * sizeof(*nodes)) : NULL;
+        if (nodes == NULL) {
+            return 0;
+        }
+        t->nodes = nodes;
+        t->cap *= 2;
+    }
+    if (!ft_ptrmap_put(&t->places, key, t->n)) {
+        return 0;
+    }
+    t->nodes[t->n] = (struct ft_tree_node){.func = func, .parent = parent};
+    return (uint32_t)t->n++;
+}
+
+static bool
+push(struct tree *t, struct lane *lane, const struct ft_call *call, uint64_t since)
+{
+    if (lane->depth == lane->cap) {
+        uint32_t cap = lane->cap ? lane->cap * 2 : 64;
+        struct open *stack = lane->unkept ? NULL : realloc(lane->stack, cap * sizeof(*stack));
+        if (stack == NULL) {
+            lane->unkept++;
+            return false;
+        }
+        lane->stack = stack;
+        lane->cap = cap;
+    }
+    uint32_t above = lane->depth < FT_TREE_DEPTH ? lane->depth : FT_TREE_DEPTH - 1;
+    uint32_t parent = above > 0 ? lane->stack[above - 1].node : 0;
+    uint32_t node = node_of(t, parent, call->func);
+    t->unkept += node == 0;
+    lane->stack[lane->depth++] = (struct open){since, 0, node};
+    return node != 0;
+}
+
+static void
+enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct tree *t = (struct tree *)sink;
+    struct lane *lane = opaque;
+    if (push(t, lane, call, call->time) && (call->way == FT_START || call->way == FT_C_CALL)) {
+        t->nodes[lane->stack[lane->depth - 1].node].calls++;
+    }
+}
+
+static void
+open_call(struct ft_sink *sink, void *lane, const struct ft_call *call)
+{
+    push((struct tree *)sink, lane, call, sink->now);
+}
+
+static void
+close_top(struct tree *t, struct lane *lane, uint64_t now)
+{
+    const struct open *o = &lane->stack[--lane->depth];
+    struct ft_tree_node *node = &t->nodes[o->node];
+    uint64_t ns = now > o->since ? now - o->since : 0;
+    node->self += ns > o->child ? ns - o->child : 0;
+    node->total += ns;
+    if (lane->depth > 0) {
+        lane->stack[lane->depth - 1].child += ns;
+    }
+}
+
+static void
+leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct lane *lane = opaque;
+    if (lane->unkept > 0) {
+        lane->unkept--;
+    }
+    else if (lane->depth > 0) {
+        close_top((struct tree *)sink, lane, call->time);
+    }
+}
+
+static void *
+thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
+{
+    (void)sink;
+    (void)info;
+    return calloc(1, sizeof(struct lane));
+}
+
+static void
+thread_end(struct ft_sink *sink, void *opaque)
+{
+    struct lane *lane = opaque;
+    while (lane->depth > 0) {
+        close_top((struct tree *)sink, lane, sink->now);
+    }
+    free(lane->stack);
+    free(lane);
+}
+
+static void
+lost(struct ft_sink *sink, void *opaque, uint64_t n)
+{
+    struct lane *lane = opaque;
+    (void)n;
+    while (lane->depth > 0) {
+        close_top((struct tree *)sink, lane, sink->now);
+    }
+    lane->unkept = 0;
+}
+
+static void
+forked(struct ft_sink *sink, uint64_t pid)
+{
+    (void)sink;
+    (void)pid;
+}
+
+static void
+close_sink(struct ft_sink *sink)
+{
+    struct tree *t = (struct tree *)sink;
+    ft_ptrmap_fini(&t->places);
+    free(t->nodes);
+    free(t);
+}
+
+static const struct ft_sink_ops ops = {
+    .name = "tree",
+    .locked = true,
+    .thread_begin = thread_begin,
+    .thread_end = thread_end,
+    .enter = enter,
+    .leave = leave,
+    .open = open_call,
+    .lost = lost,
+    .forked = forked,
+    .close = close_sink,
+};
+
+struct ft_sink *
+ft_tree_new(void)
+{
+    struct tree *t = calloc(1, sizeof(*t));
+    if (t == NULL || (t->nodes = calloc(64, sizeof(*t->nodes))) == NULL) {
+        free(t);
+        return NULL;
+    }
+    t->base.ops = &ops;
+    t->base.needs = FT_NEED_TIME | FT_NEED_CCALLS;
+    t->cap = 64;
+    t->n = 1;
+    ft_ptrmap_init(&t->places);
+    return &t->base;
+}
+
+const struct ft_tree_node *
+ft_tree_nodes(const struct ft_sink *sink, size_t *n, uint64_t *unkept)
+{
+    const struct tree *t = (const struct tree *)sink;
+    *n = t->n;
+    *unkept = t->unkept;
+    return t->nodes;
+}
