@@ -102,16 +102,29 @@ def _arm(options: opts.Options) -> None:
 
     # The first to be registered is the last to run: after the program's own, and after its threads.
     atexit.register(_finish, _engine, tap, options)
-    _engine.arm(tap, package=options.package, style=options.style())
+    _engine.arm(tap, package=options.package or _package(), style=options.style())
 
 
 # ---- a recording ---------------------------------------------------------------------------------
 
 
-def _is_helper() -> bool:
-    """multiprocessing's resource tracker: a process of its own, and no part of the program."""
+def _command_text() -> str:
+    """What ``-c`` was given, else nothing."""
     words = sys.orig_argv
-    return "-c" in words and words[-1].startswith("from multiprocessing.resource_tracker")
+    return words[words.index("-c") + 1] if "-c" in words[:-1] else ""
+
+
+def _package() -> str | None:
+    """The top-level package of ``-m``."""
+    words = iter(sys.orig_argv[1:])
+    for word in words:
+        if word in ("-X", "-W", "--check-hash-based-pycs"):
+            next(words, None)
+        elif word == "-m":
+            return next(words, "").partition(".")[0] or None
+        elif not word.startswith("-") or word in ("-", "-c"):
+            break
+    return None
 
 
 def process_facts() -> "tuple[str, ...]":
@@ -137,8 +150,9 @@ def run_facts(command: str) -> "tuple[str, ...]":
 
 
 def _arm_recorder(options: opts.Options) -> None:
-    if _is_helper():
-        return
+    text = _command_text()
+    if text.startswith("from multiprocessing.resource_tracker"):
+        return  # a process of its own, and no part of the program
     from pyftrace import _engine, folder
 
     path = os.path.abspath(options.output or folder.DEFAULT)
@@ -169,7 +183,11 @@ def _arm_recorder(options: opts.Options) -> None:
 
     atexit.register(_finish_recorder, _engine, tap, options)
     try:
-        _engine.arm(tap, package=options.package)
+        _engine.arm(
+            tap,
+            package=options.package or _package(),
+            spawned=text.startswith("from multiprocessing."),
+        )
     except RuntimeError as error:
         atexit.unregister(_finish_recorder)
         tap.close()
@@ -212,11 +230,11 @@ def _closing_line(path: str, calls: int) -> None:
 
     processes = sum(name.endswith(".defs") for name in os.listdir(path))
     shown = os.path.relpath(path) if path.startswith(os.getcwd()) else path
-    others = f" (and {processes - 1} more processes)" if processes > 2 else ""
-    others = " (and another process)" if processes == 2 else others
+    others = f", and those of {processes - 1} more processes," if processes > 2 else ""
+    others = ", and those of another process," if processes == 2 else others
     word = "call" if calls == 1 else "calls"
     argument = "" if shown == DEFAULT else " " + opts.join([shown])
-    say(f"{calls} {word} recorded in {shown}{others}; to see them: pyftrace replay{argument}")
+    say(f"{calls} {word}{others} recorded in {shown}; to see them: pyftrace replay{argument}")
 
 
 # ---- the end -------------------------------------------------------------------------------------

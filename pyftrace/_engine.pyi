@@ -187,10 +187,12 @@ def arm(
     *,
     package: str | None = None,
     style: tuple[str, tuple[str, ...], tuple[str, ...], int, bool] | None = None,
+    spawned: bool = False,
 ) -> None:
     """Attach ``tap`` as a whole program's: tracing begins at the first frame without a Python
     caller on this thread (start-up is over), and until ``__main__``'s own code only user code is
-    kept. ``package`` is the top-level package of ``-m``. SIGTERM and SIGHUP, if at their default,
+    kept. ``package`` is the top-level package of ``-m``; ``spawned``: ``__main__`` is
+    multiprocessing's, and the program ``__mp_main__``. SIGTERM and SIGHUP, if at their default,
     write out the tap's file, or the table in ``style`` (format, sort, columns, limit, footer), and
     then kill as before."""
 

@@ -4,7 +4,8 @@ has its way out.
 
 A program may say what it is given by comments in its head: `# args:`, `# stdin:`, `# signal` (the
 parent sends SIGTERM once the program has said "ready"), `# unfinished` (frames stay open at its
-end), `# threads` (the order of lines of different threads is free), `# only: MODE ...`."""
+end), `# threads` (the order of lines of different threads is free), `# only: MODE ...`, `# childless`
+(it prints whether PYFTRACE is set, which a recording leaves for the children)."""
 
 import os
 import re
@@ -23,6 +24,8 @@ MODES = {
     "verbose": ["-v", "--values", "none", "-o", "{out}"],
     "report": ["--report", "-o", "{out}"],
     "report-all": ["--report", "-vv", "--columns", "all", "-o", "{out}"],
+    "record": ["record", "-o", "{out}"],
+    "record-all": ["record", "-vv", "-a", "--values", "safe", "--callers", "-o", "{out}"],
     "filtered": ["-vv", "-f", "main", "-e", "helper", "-H", "middle", "-d", "5", "-o", "{out}"],
 }
 
@@ -41,7 +44,7 @@ def environment() -> dict[str, str]:
 def settings(program: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in program.read_text(encoding="utf-8").splitlines():
-        match = re.match(r"# (args|stdin|signal|unfinished|threads|only):? ?(.*)", line)
+        match = re.match(r"# (args|stdin|signal|unfinished|threads|only|childless):? ?(.*)", line)
         if match:
             found[match[1]] = match[2]
     return found
@@ -109,11 +112,18 @@ def test_program_runs_as_untraced(program: Path, mode: str, tmp_path: Path) -> N
         pytest.skip(f"only for {given['only']}")
     out = tmp_path / "out.txt"
     options = [word.format(out=out) for word in MODES[mode]]
+    if mode.startswith("record") and "childless" in given:
+        options.append("--no-children")
     plain = run([sys.executable, program.name], given)
     traced = run([sys.executable, "-m", "pyftrace", *options, program.name], given)
     assert traced[0] == plain[0], traced[2]
     assert stable(traced[1]) == stable(plain[1])
     assert stable(without_notes(traced[2])) == stable(plain[2])
+    if mode.startswith("record"):
+        words = ["replay", "-o", str(out) + ".txt", str(out)]
+        replayed = run([sys.executable, "-m", "pyftrace", *words], {})
+        assert (replayed[0], replayed[1]) == (0, "")
+        out = Path(f"{out}.txt")
     text = out.read_text(encoding="utf-8", errors="surrogateescape")
     if mode.startswith("report"):
         assert "Function Name" in text

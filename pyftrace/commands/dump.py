@@ -26,10 +26,11 @@ def main(words: list[str]) -> int:
 
 
 def _dump(a: Namespace) -> int:
+    patterns = common.patterns_of(a)
     recording = common.opened(a.dir)
     progress = common.Progress(recording.events_total())
     with common.output(a.output, pager=False) as fd:
-        tap = _engine.Tap(a.format, fd=fd, **common.patterns_of(a))
+        tap = _engine.Tap(a.format, fd=fd, **patterns)
         recording.walk(tap, merged=True, progress=progress, **common.part_of(a))
         tap.flush()
         progress.end()

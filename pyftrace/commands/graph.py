@@ -43,9 +43,10 @@ def main(words: list[str]) -> int:
 
 
 def _graph(a: Namespace) -> int:
+    patterns = common.patterns_of(a)
     recording = common.opened(a.dir)
     progress = common.Progress(recording.events_total())
-    root = recording.tree(progress=progress, **common.patterns_of(a), **common.part_of(a))
+    root = recording.tree(progress=progress, **patterns, **common.part_of(a))
     progress.end()
     if a.func is None:
         lines = list(tree_lines(root.children, a.min_time))

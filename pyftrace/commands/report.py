@@ -52,10 +52,10 @@ def _report(a: Namespace) -> int:
     if a.per_thread and a.format != "table":
         raise opts.OptionError("--per-thread goes with --format table")
     sort, columns = _words("--sort", a.sort, KEYS), _words("--columns", a.columns, COLUMNS)
+    patterns = common.patterns_of(a)
     recording = common.opened(a.dir)
     terminal = not a.output and sys.stdout.isatty()
     limit = a.limit if a.limit is not None else 50 if terminal and a.format == "table" else 0
-    patterns = common.patterns_of(a)
     progress = common.Progress(recording.events_total())
     taps = []
     with common.output(a.output, not a.no_pager and a.format == "table") as fd:

@@ -1,10 +1,11 @@
 /* When a whole program's tracing begins. The start-up hook arms us while site runs; site is over at
  * the first frame without a Python caller on the arming thread; from there until __main__'s own
- * <module> frame only user code is kept. GIL held. */
+ * <module> frame only user code is kept. A sub-interpreter may never have such a frame: it keeps
+ * everything in scope at once. GIL held. */
 #include "engine/codes.h"
 
 int
-ft_boot_arm(struct ft_engine *e, struct ft_tap *tap)
+ft_boot_arm(struct ft_engine *e, struct ft_tap *tap, bool spawned)
 {
     PyObject *main_module = PyImport_AddModule("__main__");
     if (main_module == NULL) {
@@ -13,6 +14,9 @@ ft_boot_arm(struct ft_engine *e, struct ft_tap *tap)
     e->main_dict = PyModule_GetDict(main_module);
     e->boot_tstate = PyThreadState_Get()->id;
     e->phase = FT_IN_SITE;
+    e->program = PyInterpreterState_Get() != PyInterpreterState_Main() ? FT_PROGRAM_SUBINTERP
+                 : spawned                                             ? FT_PROGRAM_SPAWNED
+                                                                       : FT_PROGRAM_MAIN;
     if (ft_tap_watch_all(e, tap) < 0) {
         e->phase = FT_RUNNING;
         return -1;
@@ -29,11 +33,35 @@ has_caller(PyFrameObject *frame)
     return back != NULL;
 }
 
+static bool
+is_module(PyCodeObject *code)
+{
+    return PyUnicode_CompareWithASCIIString(code->co_name, "<module>") == 0;
+}
+
+void
+ft_boot_learn(struct ft_engine *e, PyCodeObject *code, PyObject *globals)
+{
+    if (globals == NULL || !is_module(code)) {
+        return;
+    }
+    bool own = globals == e->main_dict;
+    if (e->program == FT_PROGRAM_SPAWNED) {
+        PyObject *name = PyDict_GetItemString(globals, "__name__"); /* borrowed */
+        own = name != NULL && PyUnicode_Check(name)
+              && PyUnicode_CompareWithASCIIString(name, "__mp_main__") == 0;
+    }
+    if (own && PyList_Append(e->owned, (PyObject *)code) == 0) {
+        ft_codes_own(e, code);
+    }
+    PyErr_Clear();
+}
+
 /* The frame that runs __main__'s top level: what the user calls the program. */
 static bool
 is_main_module(struct ft_engine *e, PyFrameObject *frame, PyCodeObject *code)
 {
-    if (PyUnicode_CompareWithASCIIString(code->co_name, "<module>") != 0) {
+    if (!is_module(code)) {
         return false;
     }
     PyObject *globals = PyFrame_GetGlobals(frame);
@@ -66,12 +94,12 @@ ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
     }
     bool keep = false;
     if (e->phase == FT_BEFORE_MAIN) {
-        if (is_main_module(e, frame, code)) {
+        if (e->program == FT_PROGRAM_SUBINTERP || is_main_module(e, frame, code)) {
             e->phase = FT_RUNNING;
             if (ft_engine_update(e) < 0) {
                 PyErr_Clear(); /* the events stay as they are */
             }
-            if (ft_engine_own(e, code) < 0) {
+            if (e->program == FT_PROGRAM_MAIN && ft_engine_own(e, code) < 0) {
                 PyErr_Clear(); /* no memory: judged by its file alone */
             }
             keep = true;

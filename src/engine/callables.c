@@ -14,12 +14,21 @@ struct description {
     PyObject *module; /* borrowed str, or NULL: the owner's */
 };
 
-enum kind { KIND_METHOD = 1, KIND_SLOT, KIND_TYPE, KIND_INSTANCE };
+enum kind { KIND_METHOD = 1, KIND_TYPE, KIND_INSTANCE };
 
 static uint64_t
 key_of(const void *address, enum kind kind)
 {
     return (uint64_t)(uintptr_t)address ^ ((uint64_t)kind << 60);
+}
+
+/* A slot: its name and the type that has it. Multiplied, as two addresses
+ * that are merely combined bit by bit could make another pair's key. */
+static uint64_t
+slot_key(const void *name, const void *type)
+{
+    return ((uint64_t)(uintptr_t)name * 0x9e3779b97f4a7c15u + (uint64_t)(uintptr_t)type)
+           * 0xd6e8feb86659fd93u;
 }
 
 /* ---- types ----------------------------------------------------------------------------------- */
@@ -101,8 +110,7 @@ describe_descriptor(PyObject *callable, struct description *d)
         d->name = ((PyMethodDescrObject *)callable)->d_method->ml_name;
     }
     else if (Py_IS_TYPE(callable, &PyWrapperDescr_Type)) {
-        d->key = key_of(((PyWrapperDescrObject *)callable)->d_base, KIND_SLOT)
-                 ^ ((uint64_t)(uintptr_t)descr->d_type << 8);
+        d->key = slot_key(descr->d_name, descr->d_type);
         d->type = (PyObject *)descr->d_type;
         d->name = PyUnicode_AsUTF8(descr->d_name);
     }
@@ -124,7 +132,9 @@ describe_wrapper(PyObject *callable, struct description *d)
     PyObject *name = name_key ? PyObject_GenericGetAttr(callable, name_key) : NULL;
     bool known = owner && name && PyType_Check(owner) && PyUnicode_Check(name);
     if (known) {
-        d->key = key_of(name, KIND_SLOT) ^ ((uint64_t)(uintptr_t)owner << 8);
+        /* A new string each time; the one that the owner's dictionary has lives on. */
+        PyUnicode_InternInPlace(&name);
+        d->key = slot_key(name, owner);
         d->type = owner; /* both live on in the slot's descriptor */
         d->owner = (PyTypeObject *)owner;
         d->name = PyUnicode_AsUTF8(name);

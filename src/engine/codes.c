@@ -344,6 +344,9 @@ ft_code_learn(struct ft_engine *e, PyCodeObject *code, PyFrameObject *frame)
     if (e->codes->nzombies >= e->codes->sweep_at) {
         ft_codes_sweep(e);
     }
+    if (e->program != FT_PROGRAM_MAIN) {
+        ft_boot_learn(e, code, globals);
+    }
     struct ft_code *c = learn_named(e, code, globals, &file);
     if (c != NULL) {
         if (ft_ptrmap_take(&e->codes->own, (uintptr_t)code, NULL)) {

@@ -212,6 +212,13 @@ enum ft_phase {
     FT_IN_SITE, /* waiting for the first frame without a Python caller */
 };
 
+/* Which code is the program's own wherever it lies. */
+enum ft_program_kind {
+    FT_PROGRAM_MAIN, /* the <module> of __main__ that runs first */
+    FT_PROGRAM_SPAWNED, /* a worker of multiprocessing: the <module> of __mp_main__ */
+    FT_PROGRAM_SUBINTERP, /* every <module> of __main__: what it is given to run */
+};
+
 struct ft_engine {
     PyInterpreterState *interp;
     PyObject *module; /* borrowed: it owns this */
@@ -239,8 +246,9 @@ struct ft_engine {
     uint32_t attached; /* slots in use */
     uint32_t all; /* slots that watch all threads */
     enum ft_phase phase;
+    enum ft_program_kind program;
     uint64_t boot_tstate; /* thread state that armed */
-    PyObject *main_dict; /* borrowed: __main__.__dict__, while booting */
+    PyObject *main_dict; /* borrowed: __main__.__dict__ when armed */
     PyObject *owned; /* owned list: code that counts as user code, see ft_engine_own */
     struct ft_tap *boot_tap; /* borrowed: the armed one */
     struct ft_codes *codes; /* owned together with its records: freed by the last one */
@@ -297,7 +305,9 @@ void ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,
 
 /* ---- a whole program's start (boot.c) -------------------------------------------------------- */
 
-int ft_boot_arm(struct ft_engine *e, struct ft_tap *tap);
+int ft_boot_arm(struct ft_engine *e, struct ft_tap *tap, bool spawned);
+/* Code is seen for the first time: it is the program's own if ft_program_kind says so. */
+void ft_boot_learn(struct ft_engine *e, PyCodeObject *code, PyObject *globals);
 /* Called for each entering event until FT_RUNNING. True: keep the event. */
 bool ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code);
 

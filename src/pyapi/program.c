@@ -107,12 +107,13 @@ parse_style(PyObject *tuple, struct ft_table_style *style)
 PyObject *
 ft_program_arm(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"tap", "package", "style", NULL};
+    static char *names[] = {"tap", "package", "style", "spawned", NULL};
     struct ft_state *state = ft_state_of(module);
     struct ft_program *program = &state->program;
     PyObject *tap, *package = Py_None, *style = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$OO:arm", names, state->tap_type, &tap,
-                                     &package, &style)) {
+    int spawned = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$OOp:arm", names, state->tap_type, &tap,
+                                     &package, &style, &spawned)) {
         return NULL;
     }
     if (program->tap != NULL) {
@@ -132,7 +133,7 @@ ft_program_arm(PyObject *module, PyObject *args, PyObject *kwargs)
         }
         include->matched[include->n - 1] = true;   /* not the user's pattern: never reported */
     }
-    if (ft_boot_arm(&state->engine, &self->tap) < 0) {
+    if (ft_boot_arm(&state->engine, &self->tap, spawned != 0) < 0) {
         return NULL;
     }
     program->tap = Py_NewRef(tap);

@@ -203,7 +203,7 @@ add_raw(struct dump *d, const struct lane *lane, const struct ft_call *call)
         ft_strbuf_add_char(b, ')');
     }
     if (call->value.s != NULL) {
-        add_field(b, call->way == FT_UNWIND ? " ! " : " -> ", call->value);
+        add_field(b, " -> ", call->value);
     }
 }
 

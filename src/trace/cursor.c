@@ -11,6 +11,7 @@
 #include "base/varint.h"
 
 #define WINDOW (1 << 16)
+#define UNKNOWN_DEPTH (UINT32_MAX / 2) /* no segment says so: the next one's head counts */
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 _Static_assert(WINDOW >= 2 * FT_RECORD_MAX, "a record fits into a window");
@@ -175,6 +176,8 @@ next_segment(struct ft_cursor *c)
         bool goes_on = s->before == c->seen && s->depth == c->base + c->depth && c->next > 1;
         if (!read_head(c, s, !goes_on)) {
             damaged(c, "a bad segment head");
+            c->depth = 0;
+            c->base = UNKNOWN_DEPTH;
             continue;
         }
         memset(c->likely, 0, sizeof(c->likely));
@@ -248,6 +251,18 @@ left(struct ft_cursor *c, enum ft_way way)
     return FT_STEP_LEAVE;
 }
 
+/* What the file calls printable goes to a terminal: it is believed after a look only. */
+static struct ft_str
+printable(struct ft_strbuf *b, struct ft_str s)
+{
+    if (ft_str_is_printable(s)) {
+        return s;
+    }
+    ft_strbuf_clear(b);
+    ft_strbuf_add_printable(b, s);
+    return (struct ft_str){b->data ? b->data : "", b->len};
+}
+
 struct fields {
     uint64_t activation, task, caller, call_line;
     struct ft_str task_name;
@@ -272,10 +287,10 @@ read_fields(struct ft_cursor *c, const uint8_t *p, const uint8_t *end, struct fi
         }
         switch (tag) {
         case FT_FIELD_ARGS:
-            c->call.args = text;
+            c->call.args = printable(&c->args, text);
             break;
         case FT_FIELD_VALUE:
-            c->call.value = text;
+            c->call.value = printable(&c->value, text);
             break;
         case FT_FIELD_ACTIVATION:
             f->activation = value;
@@ -485,9 +500,9 @@ seek(struct ft_cursor *c, uint64_t since)
     }
     if (c->next > 0) { /* skipped by their summaries */
         const struct ft_segment *s = &t->segments[c->next - 1].head;
-        c->seen = s->before + events_of(s);
+        c->seen = s->before + (s->flags & FT_SEGMENT_CLOSED ? events_of(s) : 0);
         c->depth = 0;
-        c->base = UINT32_MAX / 2; /* differs from what the next one says: its head counts */
+        c->base = UNKNOWN_DEPTH;
     }
     for (;;) {
         enum ft_step step = prepare(c);
@@ -520,6 +535,8 @@ ft_cursor_new(struct ft_trace *trace, const struct ft_trace_thread *thread, uint
     c->fd = -1;
     c->p = c->end = c->window;
     ft_strbuf_init(&c->task_name);
+    ft_strbuf_init(&c->args);
+    ft_strbuf_init(&c->value);
     if (since > 0) {
         seek(c, since);
     }
@@ -538,5 +555,7 @@ ft_cursor_free(struct ft_cursor *c)
     free(c->window);
     free(c->stack);
     ft_strbuf_fini(&c->task_name);
+    ft_strbuf_fini(&c->args);
+    ft_strbuf_fini(&c->value);
     free(c);
 }

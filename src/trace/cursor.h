@@ -47,6 +47,7 @@ struct ft_cursor {
     struct ft_task task;
     uint32_t task_depth;
     struct ft_strbuf task_name;
+    struct ft_strbuf args, value;        /* of the call, where the file's were not printable */
     uint32_t likely[FT_LIKELY_SLOTS];
 };
 

@@ -8,12 +8,14 @@
 
 #include "trace/reader.h"
 
+#define CUT_SHORT "the file is cut short"
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 struct ft_trace_thread *
 ft_trace_thread_of(struct ft_trace *t, struct ft_trace_process *p, uint64_t serial)
 {
-    uint64_t *known = ft_ptrmap_get(&p->threads, serial + 1);
+    uint64_t *known = serial < UINT64_MAX ? ft_ptrmap_get(&p->threads, serial + 1) : NULL;
     if (known != NULL) {
         return &t->threads[*known - 1];
     }
@@ -105,12 +107,78 @@ check_segment(const struct ft_segment *s, uint64_t room)
     return NULL;
 }
 
+/* The header at `at`. False: there is none, or none that is sound. */
+static bool
+read_segment(struct ft_trace *t, int fd, const char *path, uint64_t at, uint64_t room,
+             struct ft_segment *s)
+{
+    memset(s, 0, sizeof(*s));
+    bool whole = pread(fd, s, sizeof(*s), (off_t)at) == (ssize_t)sizeof(*s);
+    if (s->magic == 0) {
+        return false;
+    }
+    const char *wrong = !whole                           ? CUT_SHORT
+                        : s->magic != FT_SEGMENT_MAGIC ? "no segment"
+                                                         : check_segment(s, room);
+    if (wrong != NULL) {
+        ft_trace_damaged(t, path, wrong, at);
+    }
+    return wrong == NULL;
+}
+
+static int
+index_segments(struct ft_trace *t, struct ft_trace_process *p, int fd, const char *path,
+               uint64_t size)
+{
+    struct ft_segment s;
+    for (uint64_t at = sizeof(struct ft_lane_head); at < size; at += s.size) {
+        if (!read_segment(t, fd, path, at, FT_SEGMENT_MAX, &s)) {
+            return 0;
+        }
+        if (s.size > size - at) {
+            ft_trace_damaged(t, path, CUT_SHORT, size);
+        }
+        if (!add_segment(t, p, at, &s)) {
+            return ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Each place may be not yet used, or being emptied. */
+static int
+index_ring(struct ft_trace *t, struct ft_trace_process *p, int fd, const char *path, uint64_t size,
+           uint64_t segment_size)
+{
+    struct ft_segment s;
+    if (size < FT_RING_START + FT_RING_SEGMENTS * segment_size) {
+        ft_trace_damaged(t, path, CUT_SHORT, size);
+    }
+    for (uint64_t i = 0; i < FT_RING_SEGMENTS; i++) {
+        uint64_t at = FT_RING_START + i * segment_size;
+        if (read_segment(t, fd, path, at, segment_size, &s) && !add_segment(t, p, at, &s)) {
+            return ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static bool
+lane_is_sound(const struct ft_lane_head *lane)
+{
+    return memcmp(lane->file.magic, FT_LANE_MAGIC, sizeof(lane->file.magic)) == 0
+           && lane->file.version == FT_TRACE_VERSION && lane->file.endian == FT_TRACE_ENDIAN
+           && (lane->segment_size == 0
+               || (lane->segment_size >= FT_RING_LEAST / FT_RING_SEGMENTS
+                   && lane->segment_size < (uint64_t)1 << 40 && lane->segment_size % 8 == 0));
+}
+
 int
 ft_trace_index_lane(struct ft_trace *t, struct ft_trace_process *p, const char *path)
 {
     struct stat st;
-    struct ft_lane_head lane;
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct ft_lane_head lane = {0};
+    int error = 0, fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         ft_trace_damaged(t, path, fd < 0 ? strerror(errno) : "no regular file", 0);
         if (fd >= 0) {
@@ -121,39 +189,16 @@ ft_trace_index_lane(struct ft_trace *t, struct ft_trace_process *p, const char *
     uint64_t size = (uint64_t)st.st_size;
     p->bytes += size;
     p->nlanes++;
-    int error = add_lane(t, path) ? 0 : ENOMEM;
-    ssize_t n = error ? -1 : pread(fd, &lane, sizeof(lane), 0);
-    bool sound = n == (ssize_t)sizeof(lane)
-                 && memcmp(lane.file.magic, FT_LANE_MAGIC, sizeof(lane.file.magic)) == 0
-                 && lane.file.version == FT_TRACE_VERSION && lane.file.endian == FT_TRACE_ENDIAN
-                 && lane.segment_size < (uint64_t)1 << 40 && lane.segment_size % 8 == 0;
-    if (!sound && !error && lane.file.magic[0] != '\0' && n > 0) {
-        ft_trace_damaged(t, path, "no head of ours", 0);
+    ssize_t n = pread(fd, &lane, sizeof(lane), 0);
+    if (!add_lane(t, path)) {
+        error = ENOMEM;
     }
-    uint64_t at = lane.segment_size ? FT_RING_START : sizeof(lane);
-    while (sound && !error && at + sizeof(struct ft_segment) <= size) {
-        struct ft_segment s;
-        if (pread(fd, &s, sizeof(s), (off_t)at) != (ssize_t)sizeof(s)) {
-            break;
-        }
-        if (s.magic != FT_SEGMENT_MAGIC) {
-            if (s.magic != 0) {
-                ft_trace_damaged(t, path, "no segment", at);
-            }
-            if (lane.segment_size == 0 || s.magic != 0) {
-                break;
-            }
-            at += lane.segment_size;     /* a ring's: not yet used, or being emptied */
-            continue;
-        }
-        uint64_t room = lane.segment_size ? lane.segment_size : FT_SEGMENT_MAX;
-        const char *wrong = check_segment(&s, room);
-        if (wrong != NULL) {
-            ft_trace_damaged(t, path, wrong, at);
-            break;
-        }
-        error = add_segment(t, p, at, &s) ? 0 : ENOMEM;
-        at += lane.segment_size ? lane.segment_size : s.size;
+    else if (n == (ssize_t)sizeof(lane) && lane_is_sound(&lane)) {
+        error = lane.segment_size ? index_ring(t, p, fd, path, size, lane.segment_size)
+                                  : index_segments(t, p, fd, path, size);
+    }
+    else if (lane.file.magic[0] != '\0') {  /* else made just now */
+        ft_trace_damaged(t, path, "no head of ours", 0);
     }
     close(fd);
     return error;

@@ -23,7 +23,8 @@ ft_trace_damaged(struct ft_trace *t, const char *file, const char *what, uint64_
     if (t->damage.len > 4096) {
         return;                          /* a few lines tell enough */
     }
-    ft_strbuf_add_cstr(&t->damage, slash ? slash + 1 : file);
+    file = slash ? slash + 1 : file;
+    ft_strbuf_add_printable(&t->damage, (struct ft_str){file, strlen(file)});
     ft_strbuf_add_cstr(&t->damage, ": ");
     ft_strbuf_add_cstr(&t->damage, what);
     ft_strbuf_add_cstr(&t->damage, " at byte ");
@@ -97,8 +98,29 @@ func_new(const struct ft_func_names *names)
     return f;
 }
 
+/* The new part is not written to: memory follows the functions, however large an id is said. */
 static bool
-read_func(struct ft_trace *t, struct ft_trace_process *p, struct body *b, uint32_t *next_id)
+make_room(struct ft_trace_process *p, uint64_t id)
+{
+    size_t n = p->nfuncs ? p->nfuncs : 64;
+    while (n <= id) {
+        n *= 2;
+    }
+    struct ft_func **funcs = n > p->nfuncs ? calloc(n, sizeof(*funcs)) : NULL;
+    if (n == p->nfuncs || funcs == NULL) {
+        return n == p->nfuncs;
+    }
+    if (p->nfuncs > 0) {
+        memcpy(funcs, p->funcs, p->nfuncs * sizeof(*funcs));
+    }
+    free(p->funcs);
+    p->funcs = funcs;
+    p->nfuncs = n;
+    return true;
+}
+
+static bool
+read_func(struct ft_trace_process *p, struct body *b, uint32_t *next_id)
 {
     uint64_t id = number(b);
     struct ft_func_names names = {0};
@@ -108,21 +130,9 @@ read_func(struct ft_trace *t, struct ft_trace_process *p, struct body *b, uint32
     names.name = text(b);
     names.module = text(b);
     names.file = text(b);
-    if (b->p == NULL || id >= FUNC_ID_MAX) {
+    if (b->p == NULL || id >= FUNC_ID_MAX || names.name.len > FT_NAME_MAX
+        || names.module.len > FT_NAME_MAX || names.file.len > FT_NAME_MAX || !make_room(p, id)) {
         return false;
-    }
-    if (id >= p->nfuncs) {
-        size_t n = p->nfuncs ? p->nfuncs : 64;
-        while (n <= id) {
-            n *= 2;
-        }
-        struct ft_func **funcs = realloc(p->funcs, n * sizeof(*funcs));
-        if (funcs == NULL) {
-            return false;
-        }
-        memset(funcs + p->nfuncs, 0, (n - p->nfuncs) * sizeof(*funcs));
-        p->funcs = funcs;
-        p->nfuncs = n;
     }
     if (p->funcs[id] != NULL) {
         return true;                     /* said twice: the first holds */
@@ -131,7 +141,6 @@ read_func(struct ft_trace *t, struct ft_trace_process *p, struct body *b, uint32
     if (p->funcs[id] != NULL) {
         p->funcs[id]->id = (*next_id)++;
     }
-    (void)t;
     return p->funcs[id] != NULL;
 }
 
@@ -141,13 +150,18 @@ read_thread(struct ft_trace *t, struct ft_trace_process *p, struct body *b)
     uint64_t serial = number(b), native = number(b);
     struct ft_str name = text(b);
     struct ft_trace_thread *thread = b->p ? ft_trace_thread_of(t, p, serial) : NULL;
-    if (thread == NULL) {
+    struct ft_strbuf shown;
+    ft_strbuf_init(&shown);
+    ft_strbuf_add_printable(&shown, name);
+    ft_strbuf_add_char(&shown, '\0');
+    if (thread == NULL || shown.failed) {
+        ft_strbuf_fini(&shown);
         return false;
     }
     free(thread->name);
-    thread->name = strndup(name.s, name.len);
+    thread->name = shown.data;
     thread->native = native;
-    return thread->name != NULL;
+    return true;
 }
 
 static bool
@@ -158,7 +172,7 @@ read_definition(struct ft_trace *t, struct ft_trace_process *p, unsigned kind, s
     struct ft_str key, value;
     switch (kind) {
     case FT_DEF_FUNC:
-        return read_func(t, p, b, next_id);
+        return read_func(p, b, next_id);
     case FT_DEF_THREAD:
         return read_thread(t, p, b);
     case FT_DEF_THREAD_END:
@@ -195,7 +209,7 @@ read_definitions(struct ft_trace *t, struct ft_trace_process *p, int fd, const c
         while (b < end && *b != FT_DEF_END) {
             uint64_t len;
             const uint8_t *body = ft_varint_get(b + 1, end, &len);
-            if (*b == FT_DEF_SKIP && body != NULL) {
+            if (*b == FT_DEF_SKIP && body != NULL && len > (uint64_t)(end - body)) {
                 if (len > FT_DEFS_MOST) {
                     ft_trace_damaged(t, path, "bad length", at + (uint64_t)(b - window));
                     goto done;

@@ -1,3 +1,4 @@
+# childless
 import os
 import subprocess
 import sys

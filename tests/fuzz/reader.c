@@ -1,0 +1,350 @@
+/* A fuzz target: any bytes as the files of a recording, opened and walked as the verbs do it.
+ *
+ * What must hold, beyond what the sanitizers see: opening gives an errno that is documented or a
+ * recording; every event costs at least a byte of a file; a call is left at the depth at which it
+ * was entered; two walks tell the same. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "sink/dump.h"
+#include "sink/output.h"
+#include "sink/select.h"
+#include "sink/table.h"
+#include "sink/text.h"
+#include "sink/tree.h"
+#include "trace/walker.h"
+
+#define PATH_ROOM 256
+#define DAMAGE_MAX (4096 + 512)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The plan's bits; its lowest two choose the sink. */
+enum plan {
+    PLAN_SINK = 3,
+    PLAN_MERGED = 1 << 2,
+    PLAN_SINCE = 1 << 3,
+    PLAN_UNTIL = 1 << 4,
+    PLAN_SELECT = 1 << 5,
+    PLAN_LEAST = 1 << 6,
+    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls */
+};
+
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "reader.c:%d: not so: %s\n", __LINE__, #condition);                    \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static const char *const file_names[FILES] = FUZZ_FILE_NAMES;
+static char folder[PATH_ROOM];
+
+static void
+path_of(char path[PATH_ROOM], unsigned file)
+{
+    int n = snprintf(path, PATH_ROOM, "%.200s/%s", folder, file_names[file]);
+    MUST(n > 0 && n < PATH_ROOM);
+}
+
+static void
+remove_folder(void)
+{
+    char path[PATH_ROOM];
+    for (unsigned file = 0; file < FILES; file++) {
+        path_of(path, file);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+static void
+make_folder(void)
+{
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(folder, sizeof(folder), "%s/pyftrace-fuzz-XXXXXX", base);
+    MUST(mkdtemp(folder) != NULL);
+    atexit(remove_folder);
+}
+
+/* Files not named by the input are removed; `there` remembers what the one before left. */
+static void
+write_files(const uint8_t *data, size_t size)
+{
+    static unsigned there;
+    char path[PATH_ROOM];
+    int fds[FILES];
+    struct piece piece;
+    memset(fds, 0xff, sizeof(fds));
+    for (size_t next = 1; fuzz_piece(data, size, &next, &piece);) {
+        if (fds[piece.file] < 0) {
+            path_of(path, piece.file);
+            fds[piece.file] = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+            MUST(fds[piece.file] >= 0);
+        }
+        ssize_t n = pwrite(fds[piece.file], data + piece.body, piece.len, (off_t)piece.at);
+        MUST(n == (ssize_t)piece.len);
+    }
+    for (unsigned file = 0; file < FILES; file++) {
+        if (fds[file] >= 0) {
+            close(fds[file]);
+            there |= 1u << file;
+        }
+        else if (there & 1u << file) {
+            path_of(path, file);
+            unlink(path);
+            there &= ~(1u << file);
+        }
+    }
+}
+
+/* ---- a sink that judges ---------------------------------------------------------------------- */
+
+struct judge {
+    struct ft_sink base;     /* first */
+    uint64_t events, opens, losses, begun, ended;
+};
+
+struct judged {
+    uint32_t depth;          /* open calls */
+    bool known;              /* false: at the beginning and behind a gap */
+};
+
+static void *
+judge_begin(struct ft_sink *sink, const struct ft_thread_info *info)
+{
+    MUST(info->serial > 0 && info->name.s != NULL);
+    ((struct judge *)sink)->begun++;
+    return calloc(1, sizeof(struct judged));
+}
+
+static void
+judge_end(struct ft_sink *sink, void *lane)
+{
+    ((struct judge *)sink)->ended++;
+    free(lane);
+}
+
+static void
+judge_call(const struct ft_call *call)
+{
+    MUST(call->func != NULL && call->func->name.s != NULL && call->way <= FT_LEFT);
+    MUST(call->args.s == NULL || ft_str_is_printable(call->args));
+    MUST(call->value.s == NULL || ft_str_is_printable(call->value));
+    MUST(call->task == NULL || ft_str_is_printable(call->task->name));
+}
+
+static void
+judge_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct judged *lane = opaque;
+    ((struct judge *)sink)->events++;
+    judge_call(call);
+    MUST(call->way <= FT_C_CALL);
+    MUST(!lane->known || call->depth == lane->depth);
+    lane->depth = call->depth + 1;
+    lane->known = true;
+}
+
+static void
+judge_leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct judged *lane = opaque;
+    ((struct judge *)sink)->events++;
+    judge_call(call);
+    MUST(call->way >= FT_RETURN);
+    MUST(!lane->known || call->depth + 1 == lane->depth);
+    lane->depth = call->depth;
+    lane->known = true;
+}
+
+static void
+judge_open(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct judged *lane = opaque;
+    ((struct judge *)sink)->opens++;
+    MUST(call->func != NULL);
+    lane->known = false;
+}
+
+static void
+judge_lost(struct ft_sink *sink, void *opaque, uint64_t n)
+{
+    struct judged *lane = opaque;
+    ((struct judge *)sink)->losses++;
+    MUST(n > 0);
+    lane->known = false;
+}
+
+static void
+judge_close(struct ft_sink *sink)
+{
+    (void)sink;
+}
+
+static const struct ft_sink_ops judge_ops = {
+    .name = "judge",
+    .locked = true,
+    .thread_begin = judge_begin,
+    .thread_end = judge_end,
+    .enter = judge_enter,
+    .leave = judge_leave,
+    .open = judge_open,
+    .lost = judge_lost,
+    .close = judge_close,
+};
+
+/* The judge's verdict on one walk; the events told. */
+static uint64_t
+judge_walk(struct ft_trace *t, const struct ft_walk *part, size_t size)
+{
+    struct judge judge = {.base = {.ops = &judge_ops}};
+    struct ft_walk walk = *part;
+    MUST(ft_walk(t, &judge.base, &walk) == 0);
+    MUST(judge.begun == judge.ended);
+    MUST(walk.events == judge.events && judge.events <= size);
+    /* A call in a segment's head takes three bytes; one found open by a seek, one. */
+    MUST(judge.opens <= 2 * size);
+    MUST(judge.losses <= size);
+    MUST(walk.events == 0 || walk.first <= walk.last);
+    return judge.events;
+}
+
+/* ---- the sinks that there are ---------------------------------------------------------------- */
+
+static uint64_t
+walk_selected(struct ft_trace *t, struct ft_sink *sink, const struct ft_walk *part, unsigned plan)
+{
+    static const struct ft_str function[] = {{"*f*", 3}}, exclude[] = {{"*g", 2}}, hide[] = {{"h", 1}};
+    bool matched[3];
+    struct ft_select select = {.function = function,
+                               .exclude = exclude,
+                               .hide = hide,
+                               .function_matched = &matched[0],
+                               .exclude_matched = &matched[1],
+                               .hide_matched = &matched[2]};
+    select.nfunction = select.nhide = select.nexclude = (plan & PLAN_SELECT) != 0;
+    select.depth = plan & PLAN_SELECT ? 3 : 0;
+    select.least = plan & PLAN_LEAST ? 2000 : 0;
+    struct ft_walk walk = *part;
+    struct ft_sink *through = ft_select_is_all(&select) ? sink : ft_select_new(&select, sink);
+    MUST(through != NULL && ft_walk(t, through, &walk) == 0);
+    if (through != sink) {
+        through->ops->close(through);
+    }
+    return walk.events;
+}
+
+static void
+render(struct ft_sink *sink, const struct ft_walk *walk, unsigned plan)
+{
+    struct ft_table_rows rows;
+    struct ft_table_style style = {.format = plan & PLAN_OTHER ? FT_FORMAT_JSON : FT_FORMAT_TABLE,
+                                   .sort = {FT_KEY_P99, FT_KEY_NAME},
+                                   .nsort = 2,
+                                   .columns = UINT32_MAX,
+                                   .footer = true};
+    struct ft_strbuf b;
+    ft_strbuf_init(&b);
+    ft_table_set_span(sink, walk->since, walk->until);
+    MUST(ft_table_collect(sink, &rows) == 0);
+    ft_table_sort(&rows, &style);
+    ft_table_render(&rows, &style, &b, NULL, NULL);
+    ft_table_rows_free(&rows);
+    ft_strbuf_fini(&b);
+}
+
+static struct ft_sink *
+sink_of(unsigned plan, struct ft_output *out)
+{
+    bool other = (plan & PLAN_OTHER) != 0;
+    struct ft_text_options options = {.args = true,
+                                      .values = true,
+                                      .time = true,
+                                      .paths = other,
+                                      .color = other,
+                                      .ccalls = true,
+                                      .callers = true};
+    switch (plan & PLAN_SINK) {
+    case 0:
+        return ft_text_new(&options, out);
+    case 1:
+        return ft_table_new(true);
+    case 2:
+        return ft_tree_new();
+    default:
+        return ft_dump_new(out, other);
+    }
+}
+
+static uint64_t
+sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
+{
+    struct ft_strbuf b;
+    ft_strbuf_init(&b);
+    struct ft_output *out = ft_output_memory(&b);
+    struct ft_sink *sink = sink_of(plan, out);
+    MUST(out != NULL && sink != NULL);
+    if ((plan & PLAN_SINK) == 1) {
+        ft_table_want_percentiles(sink);
+    }
+    uint64_t events = walk_selected(t, sink, walk, plan);
+    if ((plan & PLAN_SINK) == 1) {
+        render(sink, walk, plan);
+    }
+    else if ((plan & PLAN_SINK) == 2) {
+        size_t n;
+        uint64_t unkept;
+        const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
+        for (size_t i = 1; i < n; i++) {
+            MUST(nodes[i].parent < i && nodes[i].func != NULL);
+        }
+    }
+    sink->ops->close(sink);
+    out->close(out);
+    if ((plan & PLAN_SINK) == 0 && !(plan & PLAN_OTHER)) {
+        for (size_t at = 0; at < b.len; at++) {      /* lines, and nothing a terminal acts on */
+            MUST((unsigned char)b.data[at] >= ' ' || b.data[at] == '\n');
+        }
+    }
+    ft_strbuf_fini(&b);
+    return events;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ft_trace *t;
+    if (folder[0] == '\0') {
+        make_folder();
+    }
+    if (size == 0) {
+        return 0;
+    }
+    unsigned plan = data[0];
+    write_files(data, size);
+    int error = ft_trace_open(folder, &t);
+    if (error) {
+        MUST(error == ENOENT || error == EINVAL);
+        return 0;
+    }
+    MUST(t->damage.len <= DAMAGE_MAX);
+    MUST(t->nthreads <= size);
+    struct ft_walk walk = {.merged = (plan & PLAN_MERGED) != 0,
+                           .since = plan & PLAN_SINCE ? 50000 : 0,
+                           .until = plan & PLAN_UNTIL ? 2000000 : 0};
+    uint64_t events = judge_walk(t, &walk, size);
+    MUST(sink_walk(t, &walk, plan) == events);
+    MUST(t->damage.len <= DAMAGE_MAX);
+    ft_trace_free(t);
+    return 0;
+}
