@@ -219,7 +219,8 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         path = options.output or ""
         if reason:
             say(f"the recording stopped: {reason}; {lost} events are missing")
-        if not forked and not options.quiet and engine.read_run(path)[1] == os.getpid():
+        first = engine.is_main() and not forked and engine.read_run(path)[1] == os.getpid()
+        if first and not options.quiet:
             _closing_line(path, calls)
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         say(f"could not finish the recording: {error}")
@@ -228,10 +229,13 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
 def _closing_line(path: str, calls: int) -> None:
     from pyftrace.folder import DEFAULT
 
-    processes = sum(name.endswith(".defs") for name in os.listdir(path))
+    pids = [name.partition("-")[0] for name in os.listdir(path) if name.endswith(".defs")]
+    processes = len({*pids, str(os.getpid())})
     shown = os.path.relpath(path) if path.startswith(os.getcwd()) else path
     others = f", and those of {processes - 1} more processes," if processes > 2 else ""
     others = ", and those of another process," if processes == 2 else others
+    if processes == 1 and len(pids) > 1:
+        others = ", and those of sub-interpreters,"
     word = "call" if calls == 1 else "calls"
     argument = "" if shown == DEFAULT else " " + opts.join([shown])
     say(f"{calls} {word}{others} recorded in {shown}; to see them: pyftrace replay{argument}")

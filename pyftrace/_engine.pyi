@@ -214,6 +214,9 @@ def forked() -> bool:
 def children() -> int:
     """Processes started since arm() (fork, subprocess, multiprocessing)."""
 
+def is_main() -> bool:
+    """Whether this is the main interpreter of its process."""
+
 def interpreters() -> bool:
     """Whether a sub-interpreter has been seen since arm()."""
 

@@ -33,14 +33,13 @@ def prepare(
     path = os.path.abspath(path)
     note = None
     if os.path.lexists(path):
-        _, first, alive = _ours(engine, path)
-        if alive and not (inside and first == pid and _is_finished(engine, path, pid)):
+        if _is_living(engine, path, pid if inside else 0):
             note = f"{path} is being written by another run; this one goes to {path}.{pid}"
             path = f"{path}.{pid}"
             if os.path.lexists(path):
                 raise FolderError(f"{path} exists already")
         else:
-            _rotate(engine, path)
+            _rotate(engine, path, pid if inside else 0)
     return path, _create(engine, path, pid, max_size, foreign, facts), note
 
 
@@ -107,21 +106,25 @@ def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
     return found
 
 
-def _is_finished(engine: "Any", path: str, pid: int) -> bool:
-    """Whether what process ``pid`` wrote there is ended."""
+def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
+    """Whether the run there goes on: its first process lives; if that is this one, ``own_pid``,
+    whether something it wrote has no end yet."""
+    _, first, alive = _ours(engine, path)
+    if not alive or first != own_pid:
+        return alive
     recording = engine.Recording(path)
-    return all(item["ended_ns"] for item in recording.processes if item["pid"] == pid)
+    return not all(item["ended_ns"] for item in recording.processes if item["pid"] == own_pid)
 
 
 def _is_own_name(name: str) -> bool:
     return name in ("run", "run.new") or name.endswith(SUFFIXES)
 
 
-def _rotate(engine: "Any", path: str) -> None:
+def _rotate(engine: "Any", path: str, own_pid: int) -> None:
     old = path + ".old"
     if os.path.lexists(old):
         try:
-            _, _, alive = _ours(engine, old)
+            alive = _is_living(engine, old, own_pid)
         except FolderError:
             raise FolderError(f"{old} is in the way and no recording of ours") from None
         if alive:

@@ -126,7 +126,14 @@ class Recording:
 
     def missing(self) -> int:
         """Events that happened and are in no file: let go of by a ring, or not written."""
-        return sum(thread["missing"] for thread in self.threads)
+        by_process = [0] * len(self.processes)
+        for thread in self.threads:
+            by_process[thread["process"]] += thread["missing"]
+        # A full disk has no room for the threads' own counts, only for that of their process.
+        return sum(
+            max(missing, process["lost"] + process["dropped"])
+            for missing, process in zip(by_process, self.processes, strict=True)
+        )
 
     def why_incomplete(self) -> list[str]:
         """Why it is not COMPLETE; empty when it is: nothing is missing, and the first process wrote

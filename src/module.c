@@ -51,6 +51,12 @@ children(PyObject *module, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
+is_main(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
+}
+
+static PyObject *
 interpreters(PyObject *module, PyObject *Py_UNUSED(unused))
 {
     return PyBool_FromLong(ft_state_of(module)->engine.spawned[FT_SPAWN_INTERPRETER] > 0);
@@ -137,6 +143,7 @@ static PyMethodDef functions[] = {
     {"release", release, METH_NOARGS, "Detach every tap but the armed program's."},
     {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
     {"children", children, METH_NOARGS, "Processes started since arm()."},
+    {"is_main", is_main, METH_NOARGS, "Whether this is the main interpreter."},
     {"interpreters", interpreters, METH_NOARGS, "Whether sub-interpreters were in use."},
     {"set_paths", set_paths, METH_VARARGS, "Where the standard library and pyftrace lie."},
     {"tool_id", tool_id, METH_NOARGS, "The sys.monitoring tool id held, -1: none."},

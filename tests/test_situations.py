@@ -4,8 +4,8 @@ has its way out.
 
 A program may say what it is given by comments in its head: `# args:`, `# stdin:`, `# signal` (the
 parent sends SIGTERM once the program has said "ready"), `# unfinished` (frames stay open at its
-end), `# threads` (the order of lines of different threads is free), `# only: MODE ...`, `# childless`
-(it prints whether PYFTRACE is set, which a recording leaves for the children)."""
+end), `# threads` (the order of lines of different threads is free), `# only: MODE ...`,
+`# childless` (it prints whether PYFTRACE is set, which a recording leaves for the children)."""
 
 import os
 import re

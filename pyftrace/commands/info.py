@@ -66,7 +66,7 @@ def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
     text += [
         f"size         {size(found['bytes'])}{each}",
         f"events       {found['events']:,}, {found['missing']:,} missing",
-        f"processes    {len(processes)}, threads {len(threads)}",
+        f"processes    {len({p['pid'] for p in processes})}, threads {len(threads)}",
     ]
     by_process: dict[int, list[dict[str, Any]]] = {}
     for thread in threads:

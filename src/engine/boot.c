@@ -89,7 +89,9 @@ ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
     if (frame == NULL) {
         return false;
     }
-    if (e->phase == FT_IN_SITE && tstate->id == e->boot_tstate && !has_caller(frame)) {
+    /* 3.14 runs a sub-interpreter's work in other thread states than its site. */
+    bool ours = tstate->id == e->boot_tstate || e->program == FT_PROGRAM_SUBINTERP;
+    if (e->phase == FT_IN_SITE && ours && !has_caller(frame)) {
         e->phase = FT_BEFORE_MAIN;
     }
     bool keep = false;

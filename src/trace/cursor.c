@@ -205,6 +205,9 @@ static inline enum ft_step
 entered(struct ft_cursor *c, uint32_t id, enum ft_way way, uint64_t activation)
 {
     const struct ft_func *func = ft_trace_func(c->trace, c->thread->process, id);
+    if (UNLIKELY(func == c->trace->unknown) && c->thread->process->head.ended != 0) {
+        damaged(c, "a call of a function that no definition tells");
+    }
     *likely_of(c) = id + 1;
     c->call.func = func;
     c->call.way = way == FT_START && (func->flags & FT_FUNC_C) ? FT_C_CALL : way;

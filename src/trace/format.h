@@ -55,7 +55,7 @@ struct ft_anchor {
 
 /* ---- run ------------------------------------------------------------------------------------- */
 
-#define FT_RUN_SIZE 8192
+#define FT_RUN_MOST 8192 /* bytes of the file */
 #define FT_RUN_FACT_MAX 3000           /* bytes of one fact */
 
 /* Followed by facts: pairs of NUL-terminated texts, key and value, `text` bytes of them. */

@@ -96,6 +96,9 @@ check_segment(const struct ft_segment *s, uint64_t room)
     if (closed && (s->used < sizeof(*s) || s->used > s->size)) {
         return "a segment that holds more than its size";
     }
+    if (s->thread == UINT64_MAX) {
+        return "a segment of no thread";
+    }
     if (s->depth > FT_DEPTH_MAX || (closed && s->end_depth > FT_DEPTH_MAX)) {
         return "a segment of impossible depth";
     }
@@ -117,9 +120,9 @@ read_segment(struct ft_trace *t, int fd, const char *path, uint64_t at, uint64_t
     if (s->magic == 0) {
         return false;
     }
-    const char *wrong = !whole                           ? CUT_SHORT
+    const char *wrong = !whole                         ? CUT_SHORT
                         : s->magic != FT_SEGMENT_MAGIC ? "no segment"
-                                                         : check_segment(s, room);
+                                                       : check_segment(s, room);
     if (wrong != NULL) {
         ft_trace_damaged(t, path, wrong, at);
     }
@@ -214,6 +217,24 @@ by_order(const void *a, const void *b)
     return (x->head.first > y->head.first) - (x->head.first < y->head.first);
 }
 
+/* What a process that stopped by itself always leaves; a ring may have let go of a whole thread. */
+static void
+check_thread(struct ft_trace *t, const struct ft_trace_thread *thread)
+{
+    const struct ft_defs_head *h = &thread->process->head;
+    if (h->ended == 0 || h->end_signal != 0 || h->error != 0) {
+        return;
+    }
+    if (thread->total == UINT64_MAX) {
+        ft_trace_damaged(t, thread->process->name, "the end of a thread is not defined",
+                         thread->process->bytes);
+    }
+    else if (thread->total > 0 && thread->nsegments == 0 && !(h->file.flags & FT_TRACE_RING)) {
+        ft_trace_damaged(t, thread->process->name, "the events of a thread are missing",
+                         thread->process->bytes);
+    }
+}
+
 int
 ft_trace_index_done(struct ft_trace *t)
 {
@@ -222,6 +243,7 @@ ft_trace_index_done(struct ft_trace *t)
         if (thread->nsegments > 1) {
             qsort(thread->segments, thread->nsegments, sizeof(*thread->segments), by_order);
         }
+        check_thread(t, thread);
         if (thread->name == NULL && (thread->name = strdup("?")) == NULL) {
             return ENOMEM;
         }

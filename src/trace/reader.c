@@ -11,11 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/varint.h"
-
-#define FUNC_ID_MAX (1u << 22)
-#define WINDOW (1 << 16)
-
 void
 ft_trace_damaged(struct ft_trace *t, const char *file, const char *what, uint64_t at)
 {
@@ -50,197 +45,7 @@ ft_trace_ns(const struct ft_trace *t, const struct ft_trace_process *p, uint64_t
     return ticks >= zero ? begin + ns : begin > ns ? begin - ns : 0;
 }
 
-/* ---- definitions ----------------------------------------------------------------------------- */
-
-struct body {
-    const uint8_t *p, *end;          /* p NULL: something did not fit */
-};
-
-static uint64_t
-number(struct body *b)
-{
-    uint64_t value = 0;
-    if (b->p != NULL) {
-        b->p = ft_varint_get(b->p, b->end, &value);
-    }
-    return value;
-}
-
-static struct ft_str
-text(struct body *b)
-{
-    uint64_t len = number(b);
-    if (b->p == NULL || len > (uint64_t)(b->end - b->p)) {
-        b->p = NULL;
-        return FT_STR("");
-    }
-    struct ft_str s = {(const char *)b->p, (size_t)len};
-    b->p += len;
-    return s;
-}
-
-static void
-func_free(struct ft_func *f)
-{
-    ft_func_fini(f);
-    free(f);
-}
-
-static struct ft_func *
-func_new(const struct ft_func_names *names)
-{
-    struct ft_func *f = calloc(1, sizeof(*f));
-    if (f == NULL || !ft_func_init(f, names)) {
-        free(f);
-        return NULL;
-    }
-    f->free = func_free;
-    return f;
-}
-
-/* The new part is not written to: memory follows the functions, however large an id is said. */
-static bool
-make_room(struct ft_trace_process *p, uint64_t id)
-{
-    size_t n = p->nfuncs ? p->nfuncs : 64;
-    while (n <= id) {
-        n *= 2;
-    }
-    struct ft_func **funcs = n > p->nfuncs ? calloc(n, sizeof(*funcs)) : NULL;
-    if (n == p->nfuncs || funcs == NULL) {
-        return n == p->nfuncs;
-    }
-    if (p->nfuncs > 0) {
-        memcpy(funcs, p->funcs, p->nfuncs * sizeof(*funcs));
-    }
-    free(p->funcs);
-    p->funcs = funcs;
-    p->nfuncs = n;
-    return true;
-}
-
-static bool
-read_func(struct ft_trace_process *p, struct body *b, uint32_t *next_id)
-{
-    uint64_t id = number(b);
-    struct ft_func_names names = {0};
-    names.flags = (uint32_t)number(b);
-    names.line = (uint32_t)number(b);
-    names.column = (uint32_t)number(b);
-    names.name = text(b);
-    names.module = text(b);
-    names.file = text(b);
-    if (b->p == NULL || id >= FUNC_ID_MAX || names.name.len > FT_NAME_MAX
-        || names.module.len > FT_NAME_MAX || names.file.len > FT_NAME_MAX || !make_room(p, id)) {
-        return false;
-    }
-    if (p->funcs[id] != NULL) {
-        return true;                     /* said twice: the first holds */
-    }
-    p->funcs[id] = func_new(&names);
-    if (p->funcs[id] != NULL) {
-        p->funcs[id]->id = (*next_id)++;
-    }
-    return p->funcs[id] != NULL;
-}
-
-static bool
-read_thread(struct ft_trace *t, struct ft_trace_process *p, struct body *b)
-{
-    uint64_t serial = number(b), native = number(b);
-    struct ft_str name = text(b);
-    struct ft_trace_thread *thread = b->p ? ft_trace_thread_of(t, p, serial) : NULL;
-    struct ft_strbuf shown;
-    ft_strbuf_init(&shown);
-    ft_strbuf_add_printable(&shown, name);
-    ft_strbuf_add_char(&shown, '\0');
-    if (thread == NULL || shown.failed) {
-        ft_strbuf_fini(&shown);
-        return false;
-    }
-    free(thread->name);
-    thread->name = shown.data;
-    thread->native = native;
-    return true;
-}
-
-static bool
-read_definition(struct ft_trace *t, struct ft_trace_process *p, unsigned kind, struct body *b,
-                uint32_t *next_id)
-{
-    struct ft_trace_thread *thread;
-    struct ft_str key, value;
-    switch (kind) {
-    case FT_DEF_FUNC:
-        return read_func(p, b, next_id);
-    case FT_DEF_THREAD:
-        return read_thread(t, p, b);
-    case FT_DEF_THREAD_END:
-        thread = ft_trace_thread_of(t, p, number(b));
-        if (thread == NULL) {
-            return false;
-        }
-        thread->total = number(b);
-        return b->p != NULL;
-    case FT_DEF_FACT:
-        key = text(b);
-        value = text(b);
-        if (b->p != NULL) {
-            ft_strbuf_add_str(&p->facts, key);
-            ft_strbuf_add_char(&p->facts, '\0');
-            ft_strbuf_add_str(&p->facts, value);
-            ft_strbuf_add_char(&p->facts, '\0');
-        }
-        return b->p != NULL;
-    default:
-        return true;                     /* of a later version: passed over */
-    }
-}
-
-/* From `at` to the first zero byte, a window at a time. */
-static void
-read_definitions(struct ft_trace *t, struct ft_trace_process *p, int fd, const char *path,
-                 uint64_t at, uint32_t *next_id)
-{
-    uint8_t *window = malloc(WINDOW);
-    while (window != NULL) {
-        ssize_t n = pread(fd, window, WINDOW, (off_t)at);
-        const uint8_t *b = window, *end = window + (n > 0 ? n : 0);
-        while (b < end && *b != FT_DEF_END) {
-            uint64_t len;
-            const uint8_t *body = ft_varint_get(b + 1, end, &len);
-            if (*b == FT_DEF_SKIP && body != NULL && len > (uint64_t)(end - body)) {
-                if (len > FT_DEFS_MOST) {
-                    ft_trace_damaged(t, path, "bad length", at + (uint64_t)(b - window));
-                    goto done;
-                }
-                at += (uint64_t)(body - window) + len;
-                goto next;
-            }
-            if (body == NULL || len > (uint64_t)(end - body)) {
-                if (b > window && n == WINDOW) {
-                    break;               /* cut by the window, not by the file */
-                }
-                ft_trace_damaged(t, path, "a definition is cut short", at + (uint64_t)(b - window));
-                goto done;
-            }
-            struct body one = {body, body + len};
-            if (!read_definition(t, p, *b, &one, next_id)) {
-                ft_trace_damaged(t, path, "a bad definition", at + (uint64_t)(b - window));
-            }
-            b = body + len;
-        }
-        if (b >= end || *b == FT_DEF_END) {
-            if (n < WINDOW || (b < end && *b == FT_DEF_END)) {
-                break;
-            }
-        }
-        at += (uint64_t)(b - window);
-next:;
-    }
-done:
-    free(window);
-}
+/* ---- one process ------------------------------------------------------------------------------ */
 
 static void
 find_scale(const struct ft_trace *t, struct ft_trace_process *p)
@@ -420,31 +225,71 @@ find_processes(struct ft_trace *t, const struct names *names)
 }
 
 static int
-read_process(struct ft_trace *t, struct ft_trace_process *p, const struct names *names,
-             uint32_t *next_id)
+read_process(struct ft_trace *t, struct ft_trace_process *p, uint32_t *next_id)
 {
-    size_t stem, len = strlen(p->name);
     char *path = path_in(t, p->name, FT_DEFS_SUFFIX);
     int fd = path ? open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK) : -1;
     if (fd < 0) {
         free(path);
         return path ? errno : ENOMEM;
     }
-    read_definitions(t, p, fd, path, p->head.file.head_size, next_id);
+    ft_trace_read_defs(t, p, fd, path, p->head.file.head_size, next_id);
     close(fd);
     free(path);
+    return 0;
+}
+
+/* "PID-BORN.N.lane": the length of "PID-BORN"; 0: it is no lane. */
+static size_t
+owner_of(const char *name)
+{
+    size_t stem;
+    if (!ends_with(name, FT_LANE_SUFFIX, &stem)) {
+        return 0;
+    }
+    while (stem > 0 && name[stem - 1] >= '0' && name[stem - 1] <= '9') {
+        stem--;
+    }
+    return stem > 0 && name[stem - 1] == '.' ? stem - 1 : 0;
+}
+
+/* One whose definitions are no file at all: one made just now may not have been listed. */
+static void
+lane_without_process(struct ft_trace *t, const char *lane, struct ft_str owner)
+{
+    char *name = strndup(owner.s, owner.len);
+    char *path = name ? path_in(t, name, FT_DEFS_SUFFIX) : NULL;
+    if (path != NULL && access(path, F_OK) < 0) {
+        ft_trace_damaged(t, lane, "no definitions belong to it", 0);
+    }
+    free(path);
+    free(name);
+}
+
+static int
+read_lanes(struct ft_trace *t, const struct names *names)
+{
+    struct ft_ptrmap owners;             /* hash of the name -> place + 1 */
     int error = 0;
+    ft_ptrmap_init(&owners);
+    for (size_t i = 0; i < t->nprocesses && !error; i++) {
+        struct ft_str name = {t->processes[i].name, strlen(t->processes[i].name)};
+        error = ft_ptrmap_put(&owners, ft_str_hash(name) | 1, i) ? 0 : ENOMEM;
+    }
     for (size_t i = 0; i < names->n && !error; i++) {
-        const char *name = names->items[i];
-        if (ends_with(name, FT_LANE_SUFFIX, &stem) && strncmp(name, p->name, len) == 0
-            && name[len] == '.') {
-            path = path_in(t, name, "");
+        struct ft_str owner = {names->items[i], owner_of(names->items[i])};
+        uint64_t *found = owner.len > 0 ? ft_ptrmap_get(&owners, ft_str_hash(owner) | 1) : NULL;
+        struct ft_trace_process *p = found ? &t->processes[*found] : NULL;
+        if (p != NULL && ft_str_equal(owner, (struct ft_str){p->name, strlen(p->name)})) {
+            char *path = path_in(t, names->items[i], "");
             error = path ? ft_trace_index_lane(t, p, path) : ENOMEM;
             free(path);
         }
+        else if (owner.len > 0) {
+            lane_without_process(t, names->items[i], owner);
+        }
     }
-    t->bytes += p->bytes;
-    find_scale(t, p);
+    ft_ptrmap_fini(&owners);
     return error;
 }
 
@@ -463,7 +308,8 @@ read_failures(struct ft_trace *t, const struct names *names)
         ssize_t n = fd < 0 ? -1 : read(fd, reason, sizeof(reason));
         struct ft_strbuf b;
         ft_strbuf_init(&b);
-        ft_strbuf_add(&b, names->items[i], strcspn(names->items[i], "-."));
+        ft_strbuf_add_printable(&b,
+                                (struct ft_str){names->items[i], strcspn(names->items[i], "-.")});
         ft_strbuf_add_cstr(&b, ": ");
         ft_strbuf_add_printable(&b, (struct ft_str){reason, n > 0 ? (size_t)n : 0});
         ft_strbuf_add_char(&b, '\0');
@@ -489,7 +335,7 @@ ft_trace_open(const char *folder, struct ft_trace **trace)
     }
     ft_strbuf_init(&t->damage);
     t->folder = strdup(folder);
-    t->unknown = func_new(&unknown);
+    t->unknown = ft_trace_func_new(&unknown);
     int error = t->folder && t->unknown ? ft_run_read(folder, &t->run) : ENOMEM;
     uint32_t next_id = 1;                /* 0: the unknown one */
     if (!error) {
@@ -499,7 +345,15 @@ ft_trace_open(const char *folder, struct ft_trace **trace)
         error = find_processes(t, &names);
     }
     for (size_t i = 0; i < t->nprocesses && !error; i++) {
-        error = read_process(t, &t->processes[i], &names, &next_id);
+        error = read_process(t, &t->processes[i], &next_id);
+    }
+    if (!error) {
+        error = read_lanes(t, &names);
+    }
+    t->bytes = t->run.head.file.head_size + t->run.head.text;
+    for (size_t i = 0; i < t->nprocesses; i++) {
+        t->bytes += t->processes[i].bytes;
+        find_scale(t, &t->processes[i]);
     }
     if (!error) {
         read_failures(t, &names);

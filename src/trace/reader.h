@@ -66,6 +66,11 @@ const struct ft_func *ft_trace_func(const struct ft_trace *trace,
 uint64_t ft_trace_ns(const struct ft_trace *trace, const struct ft_trace_process *process,
                      uint64_t time);
 
+/* trace/defs.c: the definitions of one process, from the place `at` of its file. */
+struct ft_func *ft_trace_func_new(const struct ft_func_names *names);
+void ft_trace_read_defs(struct ft_trace *trace, struct ft_trace_process *process, int fd,
+                        const char *path, uint64_t at, uint32_t *next_id);
+
 /* trace/index.c: the lanes of one process. */
 int ft_trace_index_lane(struct ft_trace *trace, struct ft_trace_process *process, const char *path);
 int ft_trace_index_done(struct ft_trace *trace);

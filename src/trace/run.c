@@ -113,7 +113,8 @@ ft_run_create(const char *folder, uint64_t pid, uint32_t flags, uint64_t max_siz
               const struct ft_str *facts, size_t nfacts, uint8_t id[16])
 {
     struct timespec wall;
-    char *bytes = calloc(1, FT_RUN_SIZE);
+    uint32_t text = 0;
+    char *bytes = calloc(1, FT_RUN_MOST);
     char *path = path_of(folder, FT_RUN_NAME), *first = path_of(folder, FT_RUN_NAME ".new");
     int error = bytes && path && first ? 0 : ENOMEM;
     if (!error && !random_id(id)) {
@@ -135,11 +136,11 @@ ft_run_create(const char *folder, uint64_t pid, uint32_t flags, uint64_t max_siz
             (struct ft_anchor){ft_clock_ticks(), ft_clock_monotonic_ns(),
                                (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec};
         h->max_size = max_size;
-        h->text = put_facts(bytes + sizeof(*h), FT_RUN_SIZE - sizeof(*h), facts, nfacts);
+        h->text = text = put_facts(bytes + sizeof(*h), FT_RUN_MOST - sizeof(*h), facts, nfacts);
         error = mkdir(folder, 0700) < 0 ? errno : 0;
     }
     if (!error) {
-        error = write_file(first, bytes, FT_RUN_SIZE);
+        error = write_file(first, bytes, sizeof(struct ft_run_head) + text);
         /* Whole at once: others wait for the name. */
         if (!error && rename(first, path) < 0) {
             error = errno;
@@ -164,8 +165,8 @@ check(const struct ft_run_head *h)
         return ENOENT;
     }
     return h->file.endian == FT_TRACE_ENDIAN && h->file.version == FT_TRACE_VERSION
-                   && h->file.head_size >= sizeof(*h) && h->file.head_size <= FT_RUN_SIZE
-                   && h->text <= FT_RUN_SIZE - h->file.head_size
+                   && h->file.head_size >= sizeof(*h) && h->file.head_size <= FT_RUN_MOST
+                   && h->text <= FT_RUN_MOST - h->file.head_size
                ? 0
                : EINVAL;
 }
@@ -240,16 +241,16 @@ ft_run_map(const char *folder, struct ft_run_head **head)
         return error;
     }
     void *map = MAP_FAILED;
-    if (fstat(fd, &st) < 0 || st.st_size < FT_RUN_SIZE) {
+    if (fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(**head)) {
         error = ENOENT;
     }
     else {
-        map = mmap(NULL, FT_RUN_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        map = mmap(NULL, sizeof(**head), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         error = map == MAP_FAILED ? errno : check(map);
     }
     close(fd);
     if (error && map != MAP_FAILED) {
-        munmap(map, FT_RUN_SIZE);
+        munmap(map, sizeof(**head));
     }
     *head = error ? NULL : map;
     return error;

@@ -18,10 +18,7 @@
 
 /* By number; make_corpus.py has the same list. */
 #define FUZZ_FILE_NAMES                                                                            \
-    {                                                                                              \
-        "run", "1-1.defs", "1-1.0.lane", "1-1.1.lane", "2-2.defs", "2-2.0.lane", "3-3.defs",       \
-            "4.fail"                                                                               \
-    }
+    {"run", "1-1.defs", "1-1.0.lane", "1-1.1.lane", "2-2.defs", "2-2.0.lane", "3-3.defs", "4.fail"}
 #define FILE_RUN 0
 #define IS_DEFS(file) ((file) == 1 || (file) == 4 || (file) == 6)
 #define IS_LANE(file) ((file) == 2 || (file) == 3 || (file) == 5)

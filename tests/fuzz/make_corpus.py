@@ -3,6 +3,7 @@
 installed. container.h tells the layout of a file of the corpus."""
 
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ CORPUS = Path(__file__).resolve().parent / "corpus"
 RUN, DEFS, LANES, OTHER_LANE, FAIL = 0, (1, 4, 6), (2, 3), 5, 7
 UNIT = 64
 HEADS = {"run": 104, "defs": 176, "lane": 64}
-SEGMENT_MAGIC = b"SEG1"[::-1]
+SEGMENT_MAGIC = b"SEG1"
 RING_START, RING_SEGMENTS = 4096, 8
 MOST = 6000  # bytes of a piece: longer ones are cut
 
@@ -151,6 +152,13 @@ def lane_pieces(file: int, body: bytes) -> bytes:
     return made
 
 
+def anonymous(body: bytes, folder: str) -> bytes:
+    """Without the names of this machine; nothing moves."""
+    for name in (folder, sys.executable, sys.prefix, socket.gethostname()):
+        body = body.replace(name.encode(), b"/" + b"x" * (len(name) - 1))
+    return body
+
+
 def container(folder: Path) -> bytes:
     """The recording as one file of the corpus: its first processes and lanes."""
     body = (folder / "run").read_bytes()
@@ -177,11 +185,11 @@ def record(program: str, words: list[str]) -> bytes:
             [sys.executable, "-m", "pyftrace", "record", "-q", "-o", "run.data", *words, "app.py"],
             cwd=folder, check=True, env=kept,
         )  # fmt: skip
-        return container(Path(folder, "run.data"))
+        return anonymous(container(Path(folder, "run.data")), folder)
 
 
 def main() -> None:
-    """Every program, told to every sink in turn."""
+    """Every program twice, by different plans."""
     CORPUS.mkdir(exist_ok=True)
     for old in CORPUS.iterdir():
         old.unlink()
@@ -189,7 +197,7 @@ def main() -> None:
     for number, (name, (program, words)) in enumerate(PROGRAMS.items()):
         made = record(program, words)
         for turn in range(2):
-            plan = number % 4 ^ turn | turn << 2 | (number & 3) << 4
+            plan = (number * 67 + turn * 173) & 255
             total += (CORPUS / f"{name}-{turn}").write_bytes(bytes([plan]) + made)
     refused = piece(RUN, 0, record(CALLS, [])[1 + 6 :][: HEADS["run"]]) + piece(
         FAIL, 0, b"no room\n"

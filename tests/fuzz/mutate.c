@@ -105,7 +105,7 @@ put_right(uint8_t *data, size_t size)
 static size_t
 kept_head(const struct piece *piece)
 {
-    size_t head = piece->at > 0 ? 0
+    size_t head = piece->at > 0             ? 0
                   : piece->file == FILE_RUN ? sizeof(struct ft_run_head)
                   : IS_DEFS(piece->file)    ? sizeof(struct ft_defs_head)
                   : IS_LANE(piece->file)    ? sizeof(struct ft_lane_head)
@@ -164,8 +164,8 @@ copy_piece(uint8_t *data, size_t size, size_t max_size, const struct piece *piec
         data[size] = (uint8_t)(random >> 8);
     }
     else {
-        fuzz_put24(data + size + 1, (random & 2 ? piece->at + piece->len : random >> 16 & 0x3fff)
-                                        / PIECE_UNIT);
+        fuzz_put24(data + size + 1,
+                   (random & 2 ? piece->at + piece->len : random >> 16 & 0x3fff) / PIECE_UNIT);
     }
     return size + whole;
 }
@@ -178,18 +178,21 @@ drop_piece(uint8_t *data, size_t size, const struct piece *piece)
     return size - (to - from);
 }
 
+/* Every bit of the seed counts in every bit of the first number already (splitmix64). */
 static uint64_t
 next_random(uint64_t *state)
 {
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 16;
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
 }
 
 size_t
 LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
     struct piece pieces[PIECES_MAX];
-    uint64_t state = (uint64_t)seed << 32 | 0x9e3779b9u;
+    uint64_t state = seed;
     size_t n = list(data, size, pieces);
     uint64_t what = next_random(&state) % 16, random = next_random(&state);
     if (n == 0 || what == 0) {

@@ -224,7 +224,8 @@ judge_walk(struct ft_trace *t, const struct ft_walk *part, size_t size)
 static uint64_t
 walk_selected(struct ft_trace *t, struct ft_sink *sink, const struct ft_walk *part, unsigned plan)
 {
-    static const struct ft_str function[] = {{"*f*", 3}}, exclude[] = {{"*g", 2}}, hide[] = {{"h", 1}};
+    static const struct ft_str function[] = {{"*f*", 3}}, exclude[] = {{"*g", 2}},
+                               hide[] = {{"h", 1}};
     bool matched[3];
     struct ft_select select = {.function = function,
                                .exclude = exclude,

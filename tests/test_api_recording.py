@@ -1,0 +1,256 @@
+"""`pyftrace.record` and `pyftrace.open`."""
+
+import asyncio
+import inspect
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import pyftrace
+
+
+def leaf(n):
+    return n
+
+
+def twice(n):
+    return leaf(n) + leaf(n)
+
+
+def fails():
+    raise ValueError("bad", 3)
+
+
+def names(path: Path) -> list[tuple[str, str]]:
+    return [(event.event, event.function) for event in pyftrace.open(path).events()]
+
+
+@pytest.fixture
+def where(tmp_path: Path, nothing_left_on) -> Path:
+    return tmp_path / "run.data"
+
+
+def test_a_block_is_recorded(where: Path):
+    with pyftrace.record(where):
+        assert twice(2) == 4
+    assert names(where) == [
+        ("start", "twice"),
+        ("start", "leaf"),
+        ("return", "leaf"),
+        ("start", "leaf"),
+        ("return", "leaf"),
+        ("return", "twice"),
+    ]
+
+
+def test_events_have_what_was_recorded(where: Path):
+    with pyftrace.record(where, args=True, values="safe", callers=True):
+        twice(2)
+        with pytest.raises(ValueError):
+            fails()
+    first, second, third, *_, last = list(pyftrace.open(where).events())
+    line = inspect.getsourcelines(twice)[1]
+    assert (first.function, first.module, first.file) == ("twice", __name__, __file__)
+    assert (first.line, first.depth, first.args) == (line, 0, "n=2")
+    assert (second.depth, second.call_line, second.args) == (1, line + 1, "n=2")
+    assert (third.event, third.value, third.exception) == ("return", "2", None)
+    assert (last.event, last.value, last.exception) == ("unwind", None, "ValueError: ('bad', 3)")
+    assert (first.pid, first.tid) == (os.getpid(), threading.get_native_id())
+    assert first.thread_name == "MainThread"
+    assert 0 < first.t < second.t < third.t < last.t
+
+
+def test_a_plain_recording_has_none_of_it(where: Path):
+    with pyftrace.record(where):
+        twice(2)
+    event = next(pyftrace.open(where).events())
+    assert (event.args, event.value, event.call_line, event.task) == (None, None, None, None)
+
+
+def test_a_block_sees_its_own_thread_or_all(where: Path):
+    def other():
+        thread = threading.Thread(target=leaf, args=(1,), name="other")
+        thread.start()
+        thread.join()
+
+    with pyftrace.record(where):
+        other()
+    assert "leaf" not in {name for _, name in names(where)}
+    with pyftrace.record(where, threads="all"):
+        other()
+    assert ("start", "leaf") in names(where)
+    assert [thread["name"] for thread in pyftrace.open(where).threads] == ["MainThread", "other"]
+
+
+def test_a_decorated_function_is_recorded_call_by_call(where: Path, python):
+    where.parent.joinpath("app.py").write_text(
+        "import pyftrace\n"
+        "def leaf(): pass\n"
+        "@pyftrace.record('run.data')\n"
+        "def f(): leaf()\n"
+        "def g(): leaf()\n"
+        "f(); g(); f()\n"
+        "assert f.__name__ == 'f'\n"
+    )
+    done = python("app.py")
+    assert (done.stdout, done.stderr) == ("", "")
+    report = pyftrace.open(where).report()
+    assert [(row.function, row.calls) for row in report.rows] == [("f", 2), ("leaf", 2)]
+    assert pyftrace.open(where).info["state"] == "COMPLETE"
+
+
+def test_a_decorated_coroutine(where: Path, python):
+    where.parent.joinpath("app.py").write_text(
+        "import asyncio, pyftrace\n"
+        "@pyftrace.record('run.data')\n"
+        "async def f(n):\n"
+        "    await asyncio.sleep(0)\n"
+        "    return n\n"
+        "async def main():\n"
+        "    assert await asyncio.gather(f(1), f(2)) == [1, 2]\n"
+        "asyncio.run(main())\n"
+    )
+    done = python("app.py")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert pyftrace.open(where).report().calls("f") == 2
+    assert pyftrace.open(where).report().calls("main", missing_ok=True) == 0
+
+
+def test_an_older_recording_of_this_process_is_rotated(where: Path):
+    for _ in range(3):
+        with pyftrace.record(where):
+            leaf(1)
+    assert names(where) == [("start", "leaf"), ("return", "leaf")]
+    assert sorted(path.name for path in where.parent.iterdir()) == ["run.data", "run.data.old"]
+
+
+def test_two_recordings_at_once(where: Path, tmp_path: Path):
+    with pyftrace.record(where), pyftrace.record(tmp_path / "inner.data", function="leaf"):
+        twice(1)
+    assert len(names(where)) == 6
+    assert len(names(tmp_path / "inner.data")) == 4
+
+
+def test_a_recording_beside_a_trace_and_a_report(where: Path, capsys):
+    with pyftrace.record(where), pyftrace.report() as report, pyftrace.trace():
+        twice(1)
+    assert "Called twice:" in capsys.readouterr().out
+    assert report.calls("leaf") == pyftrace.open(where).report().calls("leaf") == 2
+
+
+def test_an_exception_in_the_block_leaves_nothing_on(where: Path):
+    with pytest.raises(ValueError), pyftrace.record(where):
+        fails()
+    recording = pyftrace.open(where)
+    assert recording.info["state"] == "COMPLETE"
+    assert [event.event for event in recording.events()] == ["start", "unwind"]
+
+
+def test_mistakes(where: Path):
+    with pytest.raises(TypeError, match="unknown option 'deepth'; did you mean depth"):
+        pyftrace.record(where, deepth=2)
+    with pytest.raises(TypeError, match="'no_children' is no option of record"):
+        pyftrace.record(where, no_children=True)
+    with pytest.raises(ValueError, match="--ring: 'x' is no size"):
+        pyftrace.record(where, ring="x")
+    with pytest.raises(TypeError, match="record\\(\\) decorates a function, not int"):
+        pyftrace.record(where)(3)
+    block = pyftrace.record(where)
+    with block, pytest.raises(RuntimeError, match="entered already"):
+        block.__enter__()
+    where.with_name("mine").mkdir()
+    with (
+        pytest.raises(OSError, match="no recording of ours"),
+        pyftrace.record(where.with_name("mine")),
+    ):
+        pass
+    with pytest.raises(FileNotFoundError):
+        pyftrace.open(where.with_name("nowhere"))
+
+
+# ---- reading -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recording(where: Path) -> "pyftrace.Recording":
+    with pyftrace.record(where):
+        twice(1)
+        twice(2)
+        leaf(3)
+    return pyftrace.open(where)
+
+
+def test_info(recording: "pyftrace.Recording"):
+    info = recording.info
+    assert (info["state"], info["why"]) == ("COMPLETE", [])
+    assert (info["events"], info["missing"]) == (14, 0)
+    assert info["pid"] == os.getpid()
+    assert info["bytes"] == sum(path.stat().st_size for path in Path(recording.path).iterdir())
+    assert [thread["events"] for thread in info["threads"]] == [14]
+    assert repr(recording) == f"<Recording {recording.path}: 14 events>"
+
+
+def test_the_tree_adds_up(recording: "pyftrace.Recording"):
+    root = recording.tree()
+    shown = [(depth, node.function, node.calls) for depth, node in root.walk()]
+    assert sorted(shown) == [(0, "", 1), (1, "leaf", 1), (1, "twice", 2), (2, "leaf", 4)]
+    twice_node = next(node for _, node in root.walk() if node.function == "twice")
+    assert twice_node.total_ns == twice_node.self_ns + twice_node.children[0].total_ns
+    assert root.total_ns == sum(child.total_ns for child in root.children)
+
+
+def test_the_report_has_percentiles(recording: "pyftrace.Recording"):
+    rows = {row.function: row for row in recording.report().rows}
+    assert rows["leaf"].calls == 5
+    assert rows["leaf"].min_ns <= rows["leaf"].p50_ns * 1.02
+    assert rows["leaf"].p50_ns <= rows["leaf"].p99_ns <= rows["leaf"].max_ns * 1.02
+    assert "leaf" in str(recording.report())
+    with pytest.raises(LookupError, match="laef"):
+        recording.report().calls("laef")
+
+
+def test_a_part_of_it(recording: "pyftrace.Recording"):
+    events = list(recording.events())
+    middle = events[6].t
+    assert list(recording.events(since=middle)) == events[6:]
+    assert list(recording.events(until=middle)) == [e for e in events if e.t <= middle]
+    assert list(recording.events(tid=1)) == []
+    assert recording.report(function=["leaf"]).calls("leaf") == 5
+    assert recording.report(depth=1).calls("leaf") == 1
+    assert [node.function for node in recording.tree(exclude="twice").children] == ["leaf"]
+
+
+def test_a_recording_that_is_going_on_can_be_read(where: Path):
+    with pyftrace.record(where):
+        leaf(1)
+        reading = pyftrace.open(where)
+        assert ("return", "leaf") in [(event.event, event.function) for event in reading.events()]
+        assert reading.info["state"] == "INCOMPLETE"
+        assert "still running" in reading.info["why"][0]
+
+
+def test_as_a_dataframe(recording: "pyftrace.Recording"):
+    pandas = pytest.importorskip("pandas")
+    frame = recording.to_dataframe()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.columns) == list(pyftrace.Event._fields)
+    assert (frame["event"] == "start").sum() == 7
+
+
+def test_tasks_have_names(where: Path):
+    async def child():
+        await asyncio.sleep(0)
+        leaf(1)
+
+    async def main():
+        await asyncio.gather(
+            asyncio.create_task(child(), name="a"), asyncio.create_task(child(), name="b")
+        )
+
+    with pyftrace.record(where):
+        asyncio.run(main())
+    leaves = [event for event in pyftrace.open(where).events() if event.function == "leaf"]
+    assert [event.task for event in leaves] == ["a", "a", "b", "b"]
+    assert {event.activation for event in leaves} == {0}
