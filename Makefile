@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
 	setup.py pyproject.toml
 
-.PHONY: help demo test lint bench matrix clean venv build
+.PHONY: help demo test lint fuzz bench matrix clean venv build
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
 	@echo 'make test      build, install what the tests need, run the whole suite'
 	@echo 'make lint      ruff, mypy, clang-format, a build without warnings'
+	@echo 'make fuzz      the reader of recordings against a million hostile ones (clang)'
 	@echo 'make bench     how fast, against others (minutes)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
 	@echo 'make clean     remove what was built'
@@ -52,8 +53,12 @@ lint: $(VENV)/.built $(VENV)/.lint-tools
 	@rm -rf build/lint && PYFTRACE_BUILD=werror $(BIN)/python setup.py -q build_ext \
 		--build-lib build/lint --build-temp build/lint && echo 'C: no warnings'
 
+fuzz:
+	tests/fuzz/run $(RUNS)
+
 bench: $(VENV)/.built
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/recordings.py
 
 matrix:
 	tools/matrix

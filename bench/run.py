@@ -69,6 +69,15 @@ def ours(kind: str, **options: object) -> Mode:
     return tap.attach, tap.detach
 
 
+def recording(folder: Path) -> Mode:
+    """All runs go into one recording."""
+    from pyftrace import _engine
+
+    where = str(folder / "run.data")
+    run = _engine.create_run(where, os.getpid())
+    return ours("record", folder=where, run=run, values="none")
+
+
 def emptied(mode: Mode, file: Path) -> Mode:
     """The mode, its file cut back to nothing after each run: else the disk's speed is measured."""
     start, stop = mode
@@ -90,6 +99,7 @@ def modes(folder: Path) -> dict[str, Mode]:
         "empty callbacks": floor("empty"),
         "floor: with a clock": floor("clock"),
         "pyftrace --report": ours("report"),
+        "pyftrace record": recording(folder),
         "pyftrace -o FILE": emptied(ours("text", file=str(tree), values="none"), tree),
         "cProfile": (profile.enable, profile.disable),
         "pure Python, report": (report.start, report.stop),
@@ -230,6 +240,8 @@ def targets(ns: dict[str, dict[str, float]], start_up_ms: dict[str, float]) -> N
     started = start_up_ms["pyftrace empty.py"] - base
     profiled = start_up_ms["python -m cProfile empty.py"] - base
     rows = [
+        ("record, of the floor", ratio(ns, "pyftrace record", "floor: with a clock"), 1.25),
+        ("record, of cProfile", ratio(ns, "pyftrace record", "cProfile"), 0.55 if old else 0.4),
         ("report, of the floor", ratio(ns, "pyftrace --report", "floor: with a clock"), 1.4),
         ("report, of cProfile", ratio(ns, "pyftrace --report", "cProfile"), 0.55 if old else 0.45),
         ("a line into a file, ns", line, 150 if sys.version_info < (3, 14) else 120),

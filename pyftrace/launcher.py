@@ -56,7 +56,8 @@ def _prepare_folder(options: opts.Options, target: Target, words: "list[str]") -
     from pyftrace._boot import run_facts
 
     path = options.output or folder.DEFAULT
-    command = opts.join(["pyftrace", "record", *opts.words_of(options)[1:], *words])
+    own = [word for word in opts.words_of(options) if word != "--record"]
+    command = opts.join(["pyftrace", "record", *own, *words])
     try:
         path, run_id, note = folder.prepare(
             _engine, path, os.getpid(), options.max_size, target.foreign, run_facts(command)

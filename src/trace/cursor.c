@@ -97,7 +97,7 @@ static void
 set_task(struct ft_cursor *c, uint64_t serial, uint64_t depth, struct ft_str name)
 {
     ft_strbuf_clear(&c->task_name);
-    ft_strbuf_add_printable(&c->task_name, name);
+    ft_strbuf_add_printable(&c->task_name, name.len > 0 ? name : FT_STR("?"));
     c->task.serial = serial;
     c->task.name = (struct ft_str){c->task_name.data ? c->task_name.data : "", c->task_name.len};
     c->task_depth = depth < UINT32_MAX ? (uint32_t)depth : UINT32_MAX;

@@ -45,7 +45,7 @@ ft_trace_ns(const struct ft_trace *t, const struct ft_trace_process *p, uint64_t
     return ticks >= zero ? begin + ns : begin > ns ? begin - ns : 0;
 }
 
-/* ---- one process ------------------------------------------------------------------------------ */
+/* ---- one process ----------------------------------------------------------------------------- */
 
 static void
 find_scale(const struct ft_trace *t, struct ft_trace_process *p)
