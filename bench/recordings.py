@@ -98,7 +98,8 @@ def main() -> None:
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as name:
-        result = {"bytes_per_event": sizes(Path(name)), "whole": reading(Path(name), options.events)}
+        folder = Path(name)
+        result = {"bytes_per_event": sizes(folder), "whole": reading(folder, options.events)}
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
