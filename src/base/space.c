@@ -21,7 +21,9 @@
 #define SMB2_SUPER_MAGIC 0xFE534D42
 #endif
 #define ZFS_SUPER_MAGIC 0x2FC12FC1
+#ifndef BCACHEFS_SUPER_MAGIC /* newer headers have it */
 #define BCACHEFS_SUPER_MAGIC 0xCA451A4E
+#endif
 #endif
 
 /* ---- reserving ------------------------------------------------------------------------------- */

@@ -154,15 +154,17 @@ find_lone(struct ft_engine *e)
 {
     struct ft_tap *tap = e->attached ? e->taps[__builtin_ctz(e->attached)] : NULL;
     bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0 && tap->all
-                     && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING;
+                     && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING
+                     && tap->sink->ops->enter_plain != NULL;
     e->lone.epoch = short_way ? tap->epoch : 0;
     if (short_way) {
         e->lone.slot = tap->slot;
         e->lone.sink = tap->sink;
         const struct ft_sink_ops *ops = tap->sink->ops;
         e->lone.exceptions = (tap->sink->needs & FT_NEED_EXC) != 0;
-        e->lone.enter = ops->enter_plain ? ops->enter_plain : ops->enter;
-        e->lone.leave = ops->leave_plain ? ops->leave_plain : ops->leave;
+        e->lone.frame = (struct ft_frame){.shown = 1u << tap->slot, .plain = tap->epoch};
+        e->lone.enter = ops->enter_plain;
+        e->lone.leave = ops->leave_plain;
     }
     e->generation++;
 }

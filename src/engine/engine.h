@@ -240,8 +240,9 @@ struct ft_engine {
         int slot;
         struct ft_sink *sink;
         bool exceptions; /* it wants their texts: UNWIND goes the long way */
-        void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
-        void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+        struct ft_frame frame; /* what the short way pushes, but for its frame and func */
+        void (*enter)(struct ft_sink *sink, void *lane, const struct ft_func *func, uint64_t time);
+        void (*leave)(struct ft_sink *sink, void *lane, uint64_t time);
     } lone;
     uint32_t attached; /* slots in use */
     uint32_t all; /* slots that watch all threads */

@@ -113,28 +113,18 @@ enter_plain(struct ft_engine *e, PyCodeObject *code)
         return false;
     }
     struct ft_frame *f = &t->stack[t->top++];
+    *f = e->lone.frame;
     f->frame = FT_FRAME_ID(tstate);
     f->func = &c->func;
-    f->activation = 0;
-    f->shown = 1u << e->lone.slot;
-    f->inside = f->excluded = 0;
-    f->plain = e->lone.epoch;
-    f->c = f->task_set = false;
-    struct ft_call call;
-    call.func = &c->func;
-    call.way = FT_START;
-    call.depth = view->depth++;
-    call.activation = 0;
-    call.time = ft_clock_ticks();
-    e->lone.enter(e->lone.sink, view->lane, &call);
+    view->depth++;
+    e->lone.enter(e->lone.sink, view->lane, &c->func, ft_clock_ticks());
     return true;
 }
 
 static inline bool
-leave_plain(struct ft_engine *e, enum ft_way way)
+leave_plain(struct ft_engine *e)
 {
-    struct ft_call call;
-    call.time = ft_clock_ticks();
+    uint64_t time = ft_clock_ticks();
     PyThreadState *tstate = FT_TSTATE();
     struct ft_thread *t = thread_if_known(e, tstate);
     if (FT_UNLIKELY(t == NULL || t->top == 0)) {
@@ -147,11 +137,8 @@ leave_plain(struct ft_engine *e, enum ft_way way)
     }
     struct ft_view *view = &t->views[e->lone.slot];
     t->top--;
-    call.func = f->func;
-    call.way = way;
-    call.depth = --view->depth;
-    call.activation = 0;
-    e->lone.leave(e->lone.sink, view->lane, &call);
+    view->depth--;
+    e->lone.leave(e->lone.sink, view->lane, time);
     return true;
 }
 
@@ -243,7 +230,7 @@ on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (FT_LIKELY(leave_plain(ENGINE(self), FT_RETURN))) {
+    if (FT_LIKELY(leave_plain(ENGINE(self)))) {
         Py_RETURN_NONE;
     }
     return leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
@@ -258,7 +245,7 @@ on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (!ENGINE(self)->lone.exceptions && leave_plain(ENGINE(self), FT_UNWIND)) {
+    if (!ENGINE(self)->lone.exceptions && leave_plain(ENGINE(self))) {
         Py_RETURN_NONE;
     }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);

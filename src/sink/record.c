@@ -99,28 +99,38 @@ put_enter(struct record_lane *lane, uint32_t *likely, uint32_t id, uint64_t now)
     __atomic_store_n(p, first_byte(code, delta), __ATOMIC_RELEASE);
 }
 
-static void
-enter_plain(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+/* What the quickest way found missing: room, a definition, or that the call was likely. */
+static __attribute__((noinline)) void
+enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now)
 {
-    struct record *r = (struct record *)sink;
-    struct record_lane *lane = opaque;
-    uint32_t id = call->func->id;
-    uint64_t now = call->time >> r->shift;
+    uint32_t id = func->id;
     if (UNLIKELY(lane->p >= lane->limit || lane->depth == lane->cap || id >= r->nknown
                  || !r->known[id])
-        && !prepare_enter(r, lane, call->func, HOT_ROOM, now)) {
+        && !prepare_enter(r, lane, func, HOT_ROOM, now)) {
         return;
     }
     uint32_t *likely = likely_of(lane);
     push(lane, id, now, 0);
+    put_enter(lane, likely, id, now);
+}
+
+static void
+enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time)
+{
+    struct record *r = (struct record *)sink;
+    struct record_lane *lane = opaque;
+    uint64_t now = time >> r->shift;
     uint64_t delta = now - lane->last;
-    if (__builtin_expect(delta < FT_DELTA_MORE && *likely == id + 1, 1)) {
-        lane->last = now;
-        uint8_t *p = lane->p++;
-        __atomic_store_n(p, first_byte(FT_CODE_LIKELY, delta), __ATOMIC_RELEASE);
+    uint8_t *p = lane->p;
+    if (UNLIKELY(p >= lane->limit || lane->depth == lane->cap || delta >= FT_DELTA_MORE
+                 || *likely_of(lane) != func->id + 1)) { /* what was likely once is defined */
+        enter_unlikely(r, lane, func, now);
         return;
     }
-    put_enter(lane, likely, id, now);
+    push(lane, func->id, now, 0);
+    lane->last = now;
+    lane->p = p + 1;
+    __atomic_store_n(p, first_byte(FT_CODE_LIKELY, delta), __ATOMIC_RELEASE);
 }
 
 static __attribute__((noinline)) void
@@ -158,24 +168,27 @@ prepare_leave(struct record *r, struct record_lane *lane, size_t need, uint64_t 
 }
 
 static void
-leave_plain(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+leave_plain(struct ft_sink *sink, void *opaque, uint64_t time)
 {
     struct record *r = (struct record *)sink;
     struct record_lane *lane = opaque;
-    uint64_t now = call->time >> r->shift;
-    if (UNLIKELY(lane->p >= lane->limit || lane->depth == 0)
-        && !prepare_leave(r, lane, HOT_ROOM, now)) {
-        return;
+    uint64_t now = time >> r->shift;
+    uint8_t *p = lane->p;
+    if (UNLIKELY(p >= lane->limit || lane->depth == 0)) {
+        if (!prepare_leave(r, lane, HOT_ROOM, now)) {
+            return;
+        }
+        p = lane->p;
     }
     pop(lane);
     uint64_t delta = now - lane->last;
-    if (__builtin_expect(delta < FT_DELTA_MORE, 1)) {
-        lane->last = now;
-        uint8_t *p = lane->p++;
-        __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    if (UNLIKELY(delta >= FT_DELTA_MORE)) {
+        put_leave(lane, now);
         return;
     }
-    put_leave(lane, now);
+    lane->last = now;
+    lane->p = p + 1;
+    __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
 }
 
 /* ---- the long way ---------------------------------------------------------------------------- */
@@ -270,7 +283,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     bool caller = r->callers && call->caller != NULL && call->call_line != 0;
     enum ft_other kind = kind_of(call->way, false);
     if (kind == FT_OTHER_ENTER && !new_task && !args && !caller && call->activation == 0) {
-        enter_plain(sink, opaque, call);
+        enter_plain(sink, opaque, call->func, call->time);
         return;
     }
     if (!prepare_enter(r, lane, call->func, FT_RECORD_MAX, now)
@@ -306,7 +319,7 @@ leave_any(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     enum ft_other kind = kind_of(call->way, call->awaits);
     bool value = call->value.s != NULL && (r->values || kind == FT_OTHER_RAISE);
     if (kind == FT_OTHER_LEAVE && !value) {
-        leave_plain(sink, opaque, call);
+        leave_plain(sink, opaque, call->time);
         return;
     }
     if (!prepare_leave(r, lane, FT_RECORD_MAX, now)) {

@@ -86,10 +86,11 @@ struct ft_sink_ops {
     void (*thread_end)(struct ft_sink *sink, void *lane);
     void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
-    /* The same for a START and a RETURN or UNWIND of which only func, way, depth and time are set:
-     * an ordinary function, no task. NULL where enter and leave are as quick. */
-    void (*enter_plain)(struct ft_sink *sink, void *lane, const struct ft_call *call);
-    void (*leave_plain)(struct ft_sink *sink, void *lane, const struct ft_call *call);
+    /* The same for an ordinary function's START outside tasks, and for its RETURN (and UNWIND, if
+     * the sink does not need EXC): no more than this is told. Both, or NULL: never told so. */
+    void (*enter_plain)(struct ft_sink *sink, void *lane, const struct ft_func *func,
+                        uint64_t time);
+    void (*leave_plain)(struct ft_sink *sink, void *lane, uint64_t time);
     /* A recorded call that began before the lane's first event: on the stack, but no event. NULL:
      * not of interest. */
     void (*open)(struct ft_sink *sink, void *lane, const struct ft_call *call);

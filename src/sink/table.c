@@ -165,11 +165,9 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     lane->depth++;
 }
 
-static void
-leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+static inline void
+leave_at(struct table_lane *lane, uint64_t time, enum ft_way way)
 {
-    (void)sink;
-    struct table_lane *lane = opaque;
     if (__builtin_expect(lane->unkept > 0, 0)) {
         lane->unkept--;
         return;
@@ -179,7 +177,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     const struct table_open *o = &lane->stack[--lane->depth];
     struct table_stat *s = &lane->stats[o->id];
-    uint64_t ticks = call->time > o->since ? call->time - o->since : 0;
+    uint64_t ticks = time > o->since ? time - o->since : 0;
     s->self += ticks > o->child ? ticks - o->child : 0;
     if (--s->open == 0) {
         s->total += ticks;               /* recursion: the outermost alone */
@@ -189,7 +187,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     if (__builtin_expect(o->generator, 0)) {
         ticks += o->before;
-        if (call->way == FT_YIELD) {
+        if (way == FT_YIELD) {
             ft_ptrmap_put(&lane->suspended, o->activation, ticks);
             return;
         }
@@ -199,6 +197,42 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (__builtin_expect(s->spread != NULL, 0)) {
         s->spread[table_spread_slot(ticks)]++;
     }
+}
+
+static void
+leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    (void)sink;
+    leave_at(opaque, call->time, call->way);
+}
+
+static void
+enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time)
+{
+    struct table_lane *lane = opaque;
+    uint32_t id = func->id;
+    if (__builtin_expect(
+            id >= lane->nstats || lane->stats[id].func == NULL || lane->depth == lane->cap, 0)) {
+        enter(sink, opaque, &(struct ft_call){.func = func, .way = FT_START, .time = time});
+        return;
+    }
+    struct table_stat *s = &lane->stats[id];
+    struct table_open *o = &lane->stack[lane->depth];
+    o->id = id;
+    o->generator = false;
+    o->child = 0;
+    s->calls++;
+    s->open++;
+    o->since = time;
+    atomic_signal_fence(memory_order_release);
+    lane->depth++;
+}
+
+static void
+leave_plain(struct ft_sink *sink, void *opaque, uint64_t time)
+{
+    (void)sink;
+    leave_at(opaque, time, FT_RETURN);
 }
 
 /* It goes on from now: what it did before is another's to count. */
@@ -325,6 +359,8 @@ static const struct ft_sink_ops ops = {
     .thread_end = thread_end,
     .enter = enter,
     .leave = leave,
+    .enter_plain = enter_plain,
+    .leave_plain = leave_plain,
     .open = open_call,
     .lost = lost,
     .forked = forked,
