@@ -56,7 +56,7 @@ lint: $(VENV)/.built $(VENV)/.lint-tools
 fuzz:
 	tests/fuzz/run $(RUNS)
 
-bench: $(VENV)/.built
+bench: $(VENV)/.built $(VENV)/.test-tools
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/recordings.py
 

@@ -87,7 +87,8 @@ def flags() -> list[str]:
         "-O0" if "debug" in SWITCHES else "-O3",
     ]
     words += ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes"]
-    words += ["-fno-plt", "-fno-semantic-interposition"]
+    # Two words for the stack put together in a vector register first are later than stored apart.
+    words += ["-fno-plt", "-fno-semantic-interposition", "-fno-tree-slp-vectorize"]
     if "werror" in SWITCHES:
         words.append("-Werror")
     if "asan" in SWITCHES:

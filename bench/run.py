@@ -208,7 +208,7 @@ def count(mode: str, times: int, floor_folder: Path) -> int:
     return int(line.rpartition(":")[2].replace(",", ""))
 
 
-def instructions(folder: Path) -> dict[str, float]:
+def instructions(names: list[str], folder: Path) -> dict[str, float]:
     """Instructions added per call of fib: what two more runs take, so that start-up is left out."""
     if shutil.which("valgrind") is None:
         print("\ninstructions: valgrind is not installed")
@@ -216,7 +216,7 @@ def instructions(folder: Path) -> dict[str, float]:
     calls = 2 * workloads.fib()
     taken = {
         name: (count(name, 4, folder) - count(name, 2, folder)) / calls
-        for name in ("untraced", *modes(folder))
+        for name in names
     }
     print(f"\ninstructions per call of fib: untraced {taken['untraced']:.0f}, and added:")
     added = {name: value - taken["untraced"] for name, value in taken.items()}
@@ -275,7 +275,7 @@ def main() -> None:
         targets(ns, ms)
         result: dict[str, object] = {"python": sys.version, "ns_per_call": ns, "start_up_ms": ms}
         if options.instructions:
-            result["instructions_per_call"] = instructions(folder)
+            result["instructions_per_call"] = instructions(list(ns), folder)
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 

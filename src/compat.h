@@ -50,6 +50,9 @@ PyWeakref_GetRef(PyObject *ref, PyObject **object)
 }
 #endif
 
+/* None is immortal since 3.12 (PEP 683): giving it away needs no count. */
+#define FT_NONE Py_None
+
 /* Digits of 30 bits: an upper bound of an int's size that costs nothing to read. */
 #define FT_LONG_DIGITS(op) ((size_t)(((PyLongObject *)(op))->long_value.lv_tag >> 3))
 

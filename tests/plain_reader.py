@@ -10,7 +10,6 @@ RUN = struct.Struct("=16sQQ3QQQII")
 DEFS = struct.Struct("=16sQQQII3Q6QQIIQQ")
 LANE = struct.Struct("=QQ24x")
 SEGMENT = struct.Struct("=IIQQQQQQQIIII3Q")
-NOBODY = 0xFFFFFFFF
 ENTERING = {1: "start", 2: "resume", 3: "throw"}
 LEAVING = {4: "return", 5: "yield", 6: "yield", 7: "unwind", 8: "left"}
 IN_C = {"start": "c_call", "return": "c_return", "unwind": "c_raise"}
@@ -114,6 +113,7 @@ class Thread:
             self.task = begun
         self.seen = before
         likely: dict[int, int] = {}
+        slot = 255
         while b.at < len(b.data) and b.data[b.at] != 0:
             first = b.take(1)[0]
             code, low = first >> 6, first & 63
@@ -127,14 +127,14 @@ class Thread:
                 more = fields(body)
                 event = ENTERING.get(low) or LEAVING[low]
             else:
-                time += b.varint() if low == 63 else low
+                time += low + (b.varint() if low == 63 else 0)
                 event = "return" if code == 1 else "start"
                 function = b.varint() if code == 3 else None
-            slot = (self.stack[-1][0] if self.stack else NOBODY) & 255
             if code == 2:
                 function = likely[slot]
             if function is not None:
                 likely[slot] = function
+                slot = function & 255
                 activation = more.get(2, 0)
                 at = self.outside + len(self.stack)
                 self.stack.append((function, activation))

@@ -25,19 +25,25 @@ extern struct ft_clock ft_clock;
 void ft_clock_init(void);
 uint64_t ft_clock_monotonic_ns(void);
 
+/* Only where ft_clock.counter says so. */
 static inline uint64_t
-ft_clock_ticks(void)
+ft_clock_counter(void)
 {
 #if defined(__x86_64__)
-    if (ft_clock.counter) {
-        return __rdtsc();
-    }
+    return __rdtsc();
 #elif defined(__aarch64__)
     uint64_t ticks;
     __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
+#else
+    return 0;
 #endif
-    return ft_clock_monotonic_ns();
+}
+
+static inline uint64_t
+ft_clock_ticks(void)
+{
+    return ft_clock.counter ? ft_clock_counter() : ft_clock_monotonic_ns();
 }
 
 /* How to turn ticks into ns now: take one scale and use it for every number of one table or line.

@@ -83,8 +83,9 @@ is_user_code(struct ft_engine *e, PyCodeObject *code)
 }
 
 bool
-ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code)
+ft_boot_enter(struct ft_engine *e, PyCodeObject *code)
 {
+    PyThreadState *tstate = PyThreadState_Get();
     PyFrameObject *frame = PyThreadState_GetFrame(tstate);
     if (frame == NULL) {
         return false;

@@ -178,7 +178,7 @@ ft_codes_sweep(struct ft_engine *e)
 {
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
         for (uint32_t i = 0; i < t->top; i++) {
-            if (!t->stack[i].c) {
+            if (!t->stack[i].kind.c) {
                 ((struct ft_code *)t->stack[i].func)->marked = true;
             }
         }
@@ -187,7 +187,7 @@ ft_codes_sweep(struct ft_engine *e)
     e->codes->sweep_at = e->codes->nzombies * 2 + FIRST_SWEEP;
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
         for (uint32_t i = 0; i < t->top; i++) {
-            if (!t->stack[i].c) {
+            if (!t->stack[i].kind.c) {
                 ((struct ft_code *)t->stack[i].func)->marked = false;
             }
         }
@@ -386,9 +386,9 @@ ft_code_sync(struct ft_engine *e, struct ft_code *c)
         c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
     }
     c->plain = 0;
-    if (e->lone.epoch != 0 && (c->taps[e->lone.slot].verdict & FT_V_PLAIN) && !c->spawns
+    if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN) && !c->spawns
         && !(c->func.flags & (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
-        c->plain = e->lone.epoch;
+        c->plain = e->lone->epoch;
     }
     c->generation = e->generation;
 }

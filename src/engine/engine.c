@@ -7,6 +7,8 @@
 
 #include "engine/callback.h"
 #include "engine/codes.h"
+#include "engine/stack.h"
+#include "engine/threads.h"
 
 #define TOOL_NAME "pyftrace"
 #define TOOL_IDS 6
@@ -147,26 +149,30 @@ wanted_events(const struct ft_engine *e)
 
 #define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE)
 
-/* One tap on all threads that needs no texts of ordinary calls goes the short way through
- * events.c. */
+void
+ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap)
+{
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        if (e->lone != NULL && e->lone != tap) {
+            ft_stack_settle(t, e->lone);
+        }
+    }
+    e->lone = tap;
+    e->generation++;
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        ft_thread_settle(e, t);
+    }
+}
+
+/* A tap that has no neighbour and needs no texts of ordinary calls goes the short way. */
 static void
 find_lone(struct ft_engine *e)
 {
     struct ft_tap *tap = e->attached ? e->taps[__builtin_ctz(e->attached)] : NULL;
-    bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0 && tap->all
+    bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0
                      && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING
                      && tap->sink->ops->enter_plain != NULL;
-    e->lone.epoch = short_way ? tap->epoch : 0;
-    if (short_way) {
-        e->lone.slot = tap->slot;
-        e->lone.sink = tap->sink;
-        const struct ft_sink_ops *ops = tap->sink->ops;
-        e->lone.exceptions = (tap->sink->needs & FT_NEED_EXC) != 0;
-        e->lone.frame = (struct ft_frame){.shown = 1u << tap->slot, .plain = tap->epoch};
-        e->lone.enter = ops->enter_plain;
-        e->lone.leave = ops->leave_plain;
-    }
-    e->generation++;
+    ft_engine_set_lone(e, short_way ? tap : NULL);
 }
 
 int
@@ -186,6 +192,7 @@ ft_engine_update(struct ft_engine *e)
         for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
             t->top = 0;
             t->task = NULL;
+            ft_thread_settle(e, t);
         }
         ft_ptrmap_fini(&e->activations);
         ft_ptrmap_init(&e->activations);
@@ -280,7 +287,9 @@ ft_engine_init(struct ft_engine *e, PyObject *module)
     Py_DECREF(wrapper);
     e->disable = PyObject_GetAttrString(e->monitoring, "DISABLE");
     e->callback_type = PyType_FromModuleAndSpec(module, &ft_callback_spec, NULL);
-    if (e->disable == NULL || e->callback_type == NULL || read_numbers(e) < 0) {
+    e->guard_type = PyType_FromModuleAndSpec(module, &ft_guard_spec, NULL);
+    if (e->disable == NULL || e->callback_type == NULL || e->guard_type == NULL
+        || read_numbers(e) < 0) {
         return -1;
     }
     for (int event = 0; event < FT_EV_COUNT; event++) {
@@ -296,6 +305,7 @@ int
 ft_engine_traverse(struct ft_engine *e, visitproc visit, void *arg)
 {
     Py_VISIT(e->callback_type);
+    Py_VISIT(e->guard_type);
     Py_VISIT(e->wrapper_type);
     Py_VISIT(e->monitoring);
     Py_VISIT(e->disable);
@@ -311,9 +321,9 @@ ft_engine_clear(struct ft_engine *e)
 {
     /* sys.monitoring may call once more before it lets go of the callbacks: they do nothing now. */
     e->attached = e->all = 0;
-    e->lone.epoch = 0;
-    e->generation++;
+    ft_engine_set_lone(e, NULL);
     Py_CLEAR(e->callback_type);
+    Py_CLEAR(e->guard_type);
     Py_CLEAR(e->wrapper_type);
     Py_CLEAR(e->monitoring);
     Py_CLEAR(e->disable);

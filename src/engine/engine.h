@@ -51,7 +51,7 @@ struct ft_code {
     uint32_t generation;                 /* of the taps for which the two masks below hold */
     uint32_t want;                       /* taps that follow this function: 0 is NEVER for all */
     uint32_t want_c;                     /* taps that follow C calls made by it */
-    uint32_t plain; /* epoch of the lone tap, if it shows this whatever the caller */
+    uint32_t plain; /* epoch of the lone tap, if it shows this whatever the caller; 0 */
     bool silenced; /* a DISABLE was returned because `want` was 0 */
     bool silenced_c; /* the same for CALL */
     bool called; /* seen by START while a program was traced */
@@ -120,40 +120,59 @@ void ft_callables_fini(struct ft_engine *e);
 
 /* ---- threads and their stacks (threads.c, stack.c) ------------------------------------------- */
 
-/* One open activation. */
-struct ft_frame {
-    void *frame; /* the interpreter's frame: opaque, names the activation */
-    const struct ft_func *func; /* struct ft_code, or struct ft_callable when `c` */
-    uint64_t activation; /* serial, generators and coroutines only */
-    uint32_t shown; /* taps that were told of it */
-    uint32_t inside; /* taps whose -f it matched */
-    uint32_t excluded; /* taps whose -e it matched */
+/* How a frame was pushed; one word, so that the short way writes it at once. */
+struct ft_frame_kind {
     uint32_t plain; /* epoch of the lone tap that was told by the short way; 0 */
     bool c; /* a C call: `frame` is its caller's */
     bool task_set; /* it began a step of a task: the task ends with it */
 };
 
+/* One open activation: a line of the cache. The short way writes the first four alone; the others
+ * hold if `kind.plain` is 0, see ft_stack_settle. */
+struct ft_frame {
+    void *frame; /* the interpreter's frame: opaque, names the activation */
+    const struct ft_func *func; /* struct ft_code, or struct ft_callable when `c` */
+    uint64_t time; /* ticks when it was entered; 0: no tap needs the time */
+    struct ft_frame_kind kind;
+    uint64_t activation; /* serial, generators and coroutines only */
+    uint32_t shown; /* taps that were told of it */
+    uint32_t inside; /* taps whose -f it matched */
+    uint32_t excluded; /* taps whose -e it matched */
+    uint32_t unused[3];
+};
+_Static_assert(sizeof(struct ft_frame) == 64, "an index into the stack is a shift");
+
 /* One tap on one thread. */
 struct ft_view {
     void *lane; /* the sink's */
     uint32_t epoch; /* of the tap this belongs to; else stale */
-    uint32_t depth; /* shown frames open */
+    uint32_t depth; /* shown frames open, those of the short way left out */
     uint32_t inside, excluded; /* open frames matched by -f, -e */
     uint32_t entered; /* Tap.enter() without its leave() */
 };
 
 struct ft_thread {
-    struct ft_engine *engine; /* borrowed; NULL after the engine ended */
-    uint64_t tstate_id;
-    struct ft_frame *stack; /* owned */
+    /* What the short way needs, settled by ft_thread_settle: nothing else is looked at. */
+    struct ft_frame_kind lone; /* .plain: epoch of the lone tap, if its calls go the short way */
     uint32_t top, cap; /* frames open, frames allocated */
+    struct ft_frame *stack; /* owned */
+    PyThreadState *tstate; /* borrowed while its guard lives (threads.c); NULL: ask for it */
+    Py_ssize_t index; /* of co_extra */
+    void *lone_lane;
+    struct ft_sink *lone_sink;
+    ft_enter_plain *lone_enter;
+    ft_leave_plain *lone_leave;
+    bool lone_unwind; /* so do those left by an exception */
+
+    bool told_task; /* the lone tap was told of `task` */
+    struct ft_engine *engine; /* borrowed; NULL after the engine ended */
+    uint64_t tstate_id, gone; /* of the state met last, and of one that is no more */
     uint32_t local; /* taps entered on this thread alone */
-    uint32_t epoch; /* of the engine's events: a stack of an earlier one is stale */
     const struct ft_task *task; /* running now, NULL: none; owned by the engine's list */
     uint64_t lost; /* frames that found no memory */
     uint64_t serial;
     uint64_t native_id;
-    _Atomic int owners; /* engine and thread: the last one frees */
+    _Atomic int owners; /* engine, thread, guard of its thread state: the last one frees */
     _Atomic bool ended; /* set by the thread's destructor */
     struct ft_thread *next; /* in the engine's list */
     struct ft_strbuf args, value; /* texts of the event in hand */
@@ -162,20 +181,30 @@ struct ft_thread {
 
 extern _Thread_local struct ft_thread *ft_thread_current;
 
-struct ft_thread *ft_thread_find(struct ft_engine *e, PyThreadState *tstate);
+/* `lone.plain` of a thread whose calls all go the long way: of no tap, and not a frame's 0. */
+#define FT_NO_EPOCH UINT32_MAX
+
+struct ft_thread *ft_thread_find(struct ft_engine *e);
+/* Whether this thread's ordinary calls go the short way: to be asked again whenever the lone tap,
+ * the thread's view of it, the taps entered or the task change. */
+void ft_thread_settle(struct ft_engine *e, struct ft_thread *t);
 void ft_threads_reap(struct ft_engine *e, bool all);
 bool ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot);
 /* Frames that a tap was shown count as left: it hears FT_LEFT, innermost first. */
 void ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot);
 
 static inline struct ft_thread *
-ft_thread_get(struct ft_engine *e, PyThreadState *tstate)
+ft_thread_get(struct ft_engine *e)
 {
     struct ft_thread *t = ft_thread_current;
-    if (FT_LIKELY(t != NULL && t->engine == e && t->tstate_id == tstate->id)) {
-        return t;
-    }
-    return ft_thread_find(e, tstate);
+    return FT_LIKELY(t != NULL && t->engine == e && t->tstate != NULL) ? t : ft_thread_find(e);
+}
+
+/* Names the running activation. */
+static inline void *
+ft_thread_frame(const struct ft_thread *t)
+{
+    return FT_FRAME_ID(t->tstate ? t->tstate : FT_TSTATE());
 }
 
 /* ---- taps (taps.c) --------------------------------------------------------------------------- */
@@ -185,7 +214,7 @@ struct ft_tap {
     struct ft_filter *filter; /* borrowed likewise */
     struct ft_value_style *values; /* borrowed likewise */
     int slot; /* -1: not attached */
-    uint32_t epoch; /* unique; with the slot it tells stale views and verdicts */
+    uint32_t epoch; /* unique in the process; with the slot it tells stale views and verdicts */
     bool all; /* watches every thread */
     uint32_t entered; /* threads' open enter()s */
     bool one_process; /* a forked child leaves it (report) */
@@ -223,6 +252,7 @@ struct ft_engine {
     PyInterpreterState *interp;
     PyObject *module; /* borrowed: it owns this */
     PyObject *callback_type; /* owned */
+    PyObject *guard_type; /* owned: see threads.c */
     PyObject *wrapper_type; /* owned: the type of a bound slot, which has no public name */
     PyObject *monitoring; /* owned: sys.monitoring */
     PyObject *disable; /* owned: sys.monitoring.DISABLE */
@@ -232,18 +262,8 @@ struct ft_engine {
     int events; /* bits switched on */
     uint32_t needs; /* union of the taps' sinks' */
     uint32_t generation; /* of the set of taps: masks of functions hold for one */
-    uint32_t last_epoch; /* of taps, never reused */
-    uint32_t stack_epoch; /* grows when events go from none to some */
     struct ft_tap *taps[FT_MAX_TAPS];
-    struct { /* the only tap attached, if the short way will do for it */
-        uint32_t epoch; /* 0: there is none */
-        int slot;
-        struct ft_sink *sink;
-        bool exceptions; /* it wants their texts: UNWIND goes the long way */
-        struct ft_frame frame; /* what the short way pushes, but for its frame and func */
-        void (*enter)(struct ft_sink *sink, void *lane, const struct ft_func *func, uint64_t time);
-        void (*leave)(struct ft_sink *sink, void *lane, uint64_t time);
-    } lone;
+    struct ft_tap *lone; /* the only tap attached, if the short way will do for it; else NULL */
     uint32_t attached; /* slots in use */
     uint32_t all; /* slots that watch all threads */
     enum ft_phase phase;
@@ -271,6 +291,8 @@ void ft_engine_fini(struct ft_engine *e);
 int ft_engine_take_id(struct ft_engine *e);
 /* Switches exactly the events that the attached taps want. */
 int ft_engine_update(struct ft_engine *e);
+/* `tap`, or no tap if NULL, goes the short way from now on. */
+void ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap);
 int ft_engine_stop(struct ft_engine *e);
 int ft_engine_restart_events(struct ft_engine *e);
 /* The code and all code nested in it count as user code wherever they lie. */
@@ -310,7 +332,7 @@ int ft_boot_arm(struct ft_engine *e, struct ft_tap *tap, bool spawned);
 /* Code is seen for the first time: it is the program's own if ft_program_kind says so. */
 void ft_boot_learn(struct ft_engine *e, PyCodeObject *code, PyObject *globals);
 /* Called for each entering event until FT_RUNNING. True: keep the event. */
-bool ft_boot_enter(struct ft_engine *e, PyThreadState *tstate, PyCodeObject *code);
+bool ft_boot_enter(struct ft_engine *e, PyCodeObject *code);
 
 /* ---- fork (threads.c) and its notice (process.c) --------------------------------------------- */
 

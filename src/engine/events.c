@@ -85,61 +85,56 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
 
 /* ---- the short way --------------------------------------------------------------------------- */
 
-/* One tap, all threads, no texts (a report, a recording), a function shown whatever its caller:
- * what ft_stack_enter and ft_stack_leave do in general, without their choices. */
+/* One tap, no texts (a report, a recording), a function shown whatever its caller: what
+ * ft_stack_enter and ft_stack_leave do in general, without their choices. All that decides was
+ * settled before (ft_code_sync, ft_thread_settle): a function's and a thread's epoch are equal only
+ * if both are of the lone tap, which is of this thread's interpreter because epochs are unique. */
 
-static inline struct ft_thread *
-thread_if_known(struct ft_engine *e, PyThreadState *tstate)
+static inline uint64_t
+now(bool counter)
 {
-    struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(t != NULL && t->engine == e && t->tstate_id == tstate->id) ? t : NULL;
+    return counter ? ft_clock_counter() : ft_clock_monotonic_ns();
 }
 
-/* False: not the common case, nothing was done. */
-static inline bool
-enter_plain(struct ft_engine *e, PyCodeObject *code)
+/* NULL: not the common case. */
+static inline const struct ft_code *
+plain_code(const struct ft_thread *t, PyCodeObject *code)
 {
-    struct ft_code *c = code_get(e, code);
-    if (FT_UNLIKELY(c == NULL || c->plain != e->lone.epoch || c->plain == 0)) {
-        return false;
+    const struct ft_code_extra *extra = code->co_extra;
+    if (FT_UNLIKELY(t == NULL || extra == NULL || t->index >= extra->size)) {
+        return NULL;
     }
-    PyThreadState *tstate = FT_TSTATE();
-    struct ft_thread *t = thread_if_known(e, tstate);
-    if (FT_UNLIKELY(t == NULL || t->top == t->cap || t->task != NULL)) {
-        return false;
-    }
-    struct ft_view *view = &t->views[e->lone.slot];
-    if (FT_UNLIKELY(view->epoch != e->lone.epoch)) {
-        return false;
-    }
+    const struct ft_code *c = extra->items[t->index];
+    return FT_LIKELY(c != NULL && c->plain == t->lone.plain && t->top != t->cap) ? c : NULL;
+}
+
+static inline PyObject *
+enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
+{
     struct ft_frame *f = &t->stack[t->top++];
-    *f = e->lone.frame;
-    f->frame = FT_FRAME_ID(tstate);
+    f->frame = FT_FRAME_ID(t->tstate);
     f->func = &c->func;
-    view->depth++;
-    e->lone.enter(e->lone.sink, view->lane, &c->func, ft_clock_ticks());
-    return true;
+    f->kind = t->lone;
+    uint64_t time = f->time = now(counter);
+    return t->lone_enter(t->lone_sink, t->lone_lane, &c->func, time, FT_NONE);
 }
 
+/* The frame on top is the one that is left, and went the short way. */
 static inline bool
-leave_plain(struct ft_engine *e)
+plain_top(const struct ft_thread *t)
 {
-    uint64_t time = ft_clock_ticks();
-    PyThreadState *tstate = FT_TSTATE();
-    struct ft_thread *t = thread_if_known(e, tstate);
     if (FT_UNLIKELY(t == NULL || t->top == 0)) {
         return false;
     }
     const struct ft_frame *f = &t->stack[t->top - 1];
-    if (FT_UNLIKELY(f->frame != FT_FRAME_ID(tstate) || f->plain != e->lone.epoch
-                    || f->plain == 0)) {
-        return false;
-    }
-    struct ft_view *view = &t->views[e->lone.slot];
+    return FT_LIKELY(f->kind.plain == t->lone.plain && f->frame == FT_FRAME_ID(t->tstate));
+}
+
+static inline PyObject *
+leave_plain(struct ft_thread *t, uint64_t time)
+{
     t->top--;
-    view->depth--;
-    e->lone.leave(e->lone.sink, view->lane, time);
-    return true;
+    return t->lone_leave(t->lone_sink, t->lone_lane, time, FT_NONE);
 }
 
 /* ---- entering and leaving -------------------------------------------------------------------- */
@@ -157,19 +152,17 @@ finish(void)
 static __attribute__((noinline)) PyObject *
 enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 {
-    PyThreadState *tstate = FT_TSTATE();
-    struct ft_code *c = NULL;
-    if (FT_UNLIKELY(e->phase != FT_RUNNING) && !ft_boot_enter(e, tstate, code)) {
+    if (FT_UNLIKELY(e->phase != FT_RUNNING) && !ft_boot_enter(e, code)) {
         Py_RETURN_NONE;
     }
-    c = code_known(e, code);
+    struct ft_code *c = code_known(e, code);
     if (FT_UNLIKELY(c == NULL)) {
         Py_RETURN_NONE;
     }
     if (c->want == 0) {
         return silence(e, c, way);
     }
-    struct ft_thread *t = ft_thread_get(e, tstate);
+    struct ft_thread *t = ft_thread_get(e);
     if (FT_UNLIKELY(t == NULL)) {
         Py_RETURN_NONE;
     }
@@ -177,20 +170,20 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     if (mask == 0) {
         Py_RETURN_NONE;
     }
-    ft_stack_enter(e, t, FT_FRAME_ID(tstate), c, code, way, mask);
+    ft_stack_enter(e, t, ft_thread_frame(t), c, code, way, mask);
     return finish();
 }
 
 static __attribute__((noinline)) PyObject *
 leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
 {
-    PyThreadState *tstate = FT_TSTATE();
-    struct ft_thread *t = ft_thread_get(e, tstate);
+    struct ft_thread *t = ft_thread_get(e);
     if (FT_UNLIKELY(t == NULL)) {
         Py_RETURN_NONE;
     }
-    void *frame = FT_FRAME_ID(tstate);
-    if (FT_UNLIKELY(t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)) {
+    void *frame = ft_thread_frame(t);
+    const struct ft_frame *f = t->top > 0 ? &t->stack[t->top - 1] : NULL;
+    if (FT_UNLIKELY(f == NULL || f->frame != frame || f->kind.c)) {
         struct ft_code *c = code_get(e, code);
         if (c == NULL || c->generation != e->generation) {
             Py_RETURN_NONE; /* began before we looked */
@@ -206,13 +199,43 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
     return finish();
 }
 
+/* `counter` is known to the compiler: reading it calls nothing, so these end with their only call
+ * and save no registers. */
+static inline PyObject *
+start(PyObject *self, PyObject *const *args, bool counter)
+{
+    struct ft_thread *t = ft_thread_current;
+    const struct ft_code *c = plain_code(t, CODE(args));
+    return FT_LIKELY(c != NULL) ? enter_plain(t, c, counter)
+                                : enter(ENGINE(self), CODE(args), FT_START);
+}
+
+static inline PyObject *
+return_(PyObject *self, PyObject *const *args, bool counter)
+{
+    uint64_t time = now(counter);
+    struct ft_thread *t = ft_thread_current;
+    return FT_LIKELY(plain_top(t)) ? leave_plain(t, time)
+                                   : leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
+}
+
+static __attribute__((noinline)) PyObject *
+start_without_counter(PyObject *self, PyObject *const *args)
+{
+    return start(self, args, false);
+}
+
+static __attribute__((noinline)) PyObject *
+return_without_counter(PyObject *self, PyObject *const *args)
+{
+    return return_(self, args, false);
+}
+
 static PyObject *
 on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (FT_LIKELY(enter_plain(ENGINE(self), CODE(args)))) {
-        Py_RETURN_NONE;
-    }
-    return enter(ENGINE(self), CODE(args), FT_START);
+    return FT_LIKELY(ft_clock.counter) ? start(self, args, true)
+                                       : start_without_counter(self, args);
 }
 
 static PyObject *
@@ -230,10 +253,8 @@ on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (FT_LIKELY(leave_plain(ENGINE(self)))) {
-        Py_RETURN_NONE;
-    }
-    return leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
+    return FT_LIKELY(ft_clock.counter) ? return_(self, args, true)
+                                       : return_without_counter(self, args);
 }
 
 static PyObject *
@@ -245,8 +266,9 @@ on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (!ENGINE(self)->lone.exceptions && leave_plain(ENGINE(self))) {
-        Py_RETURN_NONE;
+    struct ft_thread *t = ft_thread_current;
+    if (plain_top(t) && t->lone_unwind) {
+        return leave_plain(t, ft_clock_ticks());
     }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
 }
@@ -255,7 +277,6 @@ static PyObject *
 on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
     struct ft_engine *e = ENGINE(self);
-    PyThreadState *tstate = FT_TSTATE();
     if (FT_UNLIKELY(e->phase != FT_RUNNING)) {
         Py_RETURN_NONE;
     }
@@ -271,7 +292,7 @@ on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObjec
         c->silenced_c = true;
         return Py_NewRef(e->disable);
     }
-    struct ft_thread *t = ft_thread_get(e, tstate);
+    struct ft_thread *t = ft_thread_get(e);
     uint32_t mask = t ? c->want_c & (e->all | t->local) : 0;
     if (mask == 0) {
         Py_RETURN_NONE;
@@ -280,17 +301,16 @@ on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObjec
     if (callable == NULL) {
         Py_RETURN_NONE;
     }
-    ft_stack_enter_c(e, t, FT_FRAME_ID(tstate), c, CODE(args), callable, mask);
+    ft_stack_enter_c(e, t, ft_thread_frame(t), CODE(args), callable, mask);
     return finish();
 }
 
 static PyObject *
 leave_c(struct ft_engine *e, enum ft_way way)
 {
-    PyThreadState *tstate = FT_TSTATE();
-    struct ft_thread *t = ft_thread_get(e, tstate);
+    struct ft_thread *t = ft_thread_get(e);
     if (t != NULL && t->top > 0) {
-        ft_stack_leave_c(e, t, FT_FRAME_ID(tstate), way);
+        ft_stack_leave_c(e, t, ft_thread_frame(t), way);
         return finish();
     }
     Py_RETURN_NONE;

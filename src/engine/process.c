@@ -14,6 +14,7 @@ struct ft_process {
     struct ft_process_hooks hooks;       /* written before `watching` is set */
     _Atomic bool watching;
     _Atomic uint32_t forks;
+    _Atomic uint32_t epochs;
     _Atomic uint64_t children;
     _Atomic bool dying;
     pthread_key_t thread_key;
@@ -103,6 +104,12 @@ uint32_t
 ft_process_forks(void)
 {
     return atomic_load_explicit(&process.forks, memory_order_relaxed);
+}
+
+uint32_t
+ft_process_next_epoch(void)
+{
+    return atomic_fetch_add(&process.epochs, 1) + 1;
 }
 
 uint64_t

@@ -15,6 +15,8 @@ void ft_process_init(void);
 bool ft_process_own_thread(struct ft_thread *t);
 /* How often this process's line was forked: grows in the child. */
 uint32_t ft_process_forks(void);
+/* 1, 2, ...: a number that no tap of any interpreter had before. */
+uint32_t ft_process_next_epoch(void);
 /* fork()s done by this process since the last ft_process_watch. */
 uint64_t ft_process_forked_children(void);
 

@@ -34,12 +34,59 @@ push(struct ft_thread *t, void *frame, const struct ft_func *func, bool c)
     struct ft_frame *f = &t->stack[t->top++];
     f->frame = frame;
     f->func = func;
+    f->time = 0;
+    f->kind = (struct ft_frame_kind){.c = c};
     f->activation = 0;
     f->shown = f->inside = f->excluded = 0;
-    f->plain = 0;
-    f->c = c;
-    f->task_set = false;
     return f;
+}
+
+/* ---- frames of the short way ----------------------------------------------------------------- */
+
+static void
+settle_frame(struct ft_frame *f, const struct ft_tap *tap)
+{
+    f->activation = 0;
+    f->inside = f->excluded = 0;
+    f->shown = tap != NULL && tap->slot >= 0 && tap->epoch == f->kind.plain ? 1u << tap->slot : 0;
+}
+
+void
+ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap)
+{
+    for (uint32_t i = 0; i < t->top; i++) {
+        struct ft_frame *f = &t->stack[i];
+        if (f->kind.plain != 0) {
+            settle_frame(f, tap);
+            t->views[tap->slot >= 0 ? tap->slot : 0].depth += f->shown != 0;
+            f->kind.plain = 0;
+        }
+    }
+}
+
+uint32_t
+ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
+                    uint32_t most)
+{
+    struct ft_thread *t = thread;
+    int slot = 0;
+    while (slot < FT_MAX_TAPS && t->views[slot].lane != lane) {
+        slot++;
+    }
+    if (slot == FT_MAX_TAPS || t->engine->taps[slot] == NULL) {
+        return 0;
+    }
+    /* What is told of stands on top when it is entered, and just above when it is left. */
+    uint32_t n = 0, end = leaving ? t->top + 1 : t->top > 0 ? t->top - 1 : 0;
+    uint32_t epoch = t->engine->taps[slot]->epoch;
+    for (uint32_t i = end; i-- > 0 && n < most;) {
+        const struct ft_frame *f = &t->stack[i];
+        bool plain = f->kind.plain == epoch;
+        if (plain || (f->kind.plain == 0 && (f->shown >> slot & 1))) {
+            calls[n++] = (struct ft_open_call){f->func, f->time, plain ? 0 : f->activation};
+        }
+    }
+    return n;
 }
 
 /* ---- who is shown ---------------------------------------------------------------------------- */
@@ -57,7 +104,7 @@ called_from_user(struct ft_engine *e, struct ft_thread *t, int slot, bool module
 {
     for (uint32_t i = t->top - 1; i-- > 0;) {
         const struct ft_frame *f = &t->stack[i];
-        if (!f->c) {
+        if (!f->kind.c) {
             uint32_t v = verdict_of(f, slot);
             if (!module || !(v & FT_V_IMPORT)) {
                 return (v & FT_V_USER) != 0;
@@ -180,7 +227,7 @@ static struct ft_caller
 caller_for(struct ft_engine *e, PyCodeObject *code, const struct ft_frame *f)
 {
     struct ft_caller caller;
-    if (f->c) {
+    if (f->kind.c) {
         ft_caller_current(e, code, &caller);
     }
     else if (f->func->flags & FT_FUNC_MODULE) {
@@ -213,8 +260,8 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
             continue;
         }
         f = &t->stack[place]; /* deciding may not move it, but a line may be written meanwhile */
-        uint32_t v =
-            f->c ? ((const struct ft_callable *)f->func)->taps[slot].verdict : verdict_of(f, slot);
+        uint32_t v = f->kind.c ? ((const struct ft_callable *)f->func)->taps[slot].verdict
+                               : verdict_of(f, slot);
         if (!(v & FT_V_PLAIN) && !decide(e, t, f, slot, v)) {
             continue;
         }
@@ -235,7 +282,7 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
             }
         }
         if (needs & FT_NEED_TIME) {
-            call.time = ft_clock_ticks();
+            call.time = f->time = ft_clock_ticks();
         }
         tell(tap, view->lane, &call);
     }
@@ -247,6 +294,10 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
 {
     struct ft_frame f = t->stack[--t->top];
     struct ft_call call;
+    bool plain = f.kind.plain != 0;
+    if (plain) {
+        settle_frame(&f, e->lone);
+    }
     call.func = f.func;
     call.way = way;
     call.time = now;
@@ -269,7 +320,7 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
         view->excluded -= (f.excluded & bit) != 0;
         if (f.shown & bit) {
             uint32_t needs = tap->sink->needs;
-            call.depth = --view->depth;
+            call.depth = view->depth -= !plain;
             if (needs & TEXT_NEEDS) {
                 call.task = t->task;
                 add_value(t, tap, value, &call);
@@ -277,8 +328,9 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
             tell(tap, view->lane, &call);
         }
     }
-    if (FT_UNLIKELY(f.task_set)) {
+    if (FT_UNLIKELY(f.kind.task_set)) {
         t->task = NULL;
+        ft_thread_settle(e, t);
     }
 }
 
@@ -305,7 +357,7 @@ enter_generator(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, en
     if ((e->needs & FT_NEED_TASK) && t->task == NULL
         && (f->func->flags & (FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
         t->task = ft_task_current(e);
-        f->task_set = t->task != NULL;
+        f->kind.task_set = t->task != NULL;
     }
 }
 
@@ -321,7 +373,12 @@ ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_
     if (FT_UNLIKELY(c->func.flags & GENERATOR_LIKE)) {
         enter_generator(e, t, f, way);
     }
+    bool task_set = f->kind.task_set;
     tell_enter(e, t, f, code, way, mask);
+    if (FT_UNLIKELY(task_set)) {
+        t->told_task = t->top > 0 && e->lone && (t->stack[t->top - 1].shown >> e->lone->slot & 1);
+        ft_thread_settle(e, t);
+    }
 }
 
 void
@@ -329,7 +386,7 @@ ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObje
 {
     uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
     const struct ft_frame *f = &t->stack[t->top - 1];
-    if (FT_UNLIKELY(f->activation != 0) && way != FT_YIELD) {
+    if (FT_UNLIKELY(f->kind.plain == 0 && f->activation != 0) && way != FT_YIELD) {
         ft_ptrmap_take(&e->activations, (uintptr_t)f->frame, NULL);
     }
     pop(e, t, way, value, now);
@@ -340,7 +397,7 @@ ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth)
 {
     while (t->top > depth) {
         /* A C call whose frame goes on did return: CPython leaves the event out now and then. */
-        enum ft_way way = t->stack[t->top - 1].c ? FT_C_RETURN : FT_LEFT;
+        enum ft_way way = t->stack[t->top - 1].kind.c ? FT_C_RETURN : FT_LEFT;
         pop(e, t, way, NULL, e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0);
     }
 }
@@ -350,7 +407,7 @@ ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame)
 {
     uint32_t lowest = t->top > SEARCH_LIMIT ? t->top - SEARCH_LIMIT : 0;
     for (uint32_t i = t->top; i-- > lowest;) {
-        if (t->stack[i].frame == frame && !t->stack[i].c) {
+        if (t->stack[i].frame == frame && !t->stack[i].kind.c) {
             ft_stack_cut(e, t, i + 1);
             return true;
         }
@@ -361,12 +418,11 @@ ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame)
 /* ---- C calls --------------------------------------------------------------------------------- */
 
 void
-ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
-                 PyCodeObject *code, struct ft_callable *callable, uint32_t mask)
+ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, PyCodeObject *code,
+                 struct ft_callable *callable, uint32_t mask)
 {
-    (void)c;
     /* A frame has one C call open at a time: an older one lost its end (gh-122029). */
-    while (t->top > 0 && t->stack[t->top - 1].c && t->stack[t->top - 1].frame == frame) {
+    while (t->top > 0 && t->stack[t->top - 1].kind.c && t->stack[t->top - 1].frame == frame) {
         ft_stack_cut(e, t, t->top - 1);
     }
     struct ft_frame *f = push(t, frame, &callable->func, true);
@@ -379,16 +435,16 @@ void
 ft_stack_leave_c(struct ft_engine *e, struct ft_thread *t, void *frame, enum ft_way way)
 {
     uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
-    if (t->top == 0 || !t->stack[t->top - 1].c || t->stack[t->top - 1].frame != frame) {
+    if (t->top == 0 || !t->stack[t->top - 1].kind.c || t->stack[t->top - 1].frame != frame) {
         /* What the C call called may have been left without an event; an end without its
          * beginning is ignored. */
         for (uint32_t i = t->top; i-- > 0 && t->stack[i].frame != frame;) {
-            if (i > 0 && t->stack[i - 1].c && t->stack[i - 1].frame == frame) {
+            if (i > 0 && t->stack[i - 1].kind.c && t->stack[i - 1].frame == frame) {
                 ft_stack_cut(e, t, i);
                 break;
             }
         }
-        if (t->top == 0 || !t->stack[t->top - 1].c || t->stack[t->top - 1].frame != frame) {
+        if (t->top == 0 || !t->stack[t->top - 1].kind.c || t->stack[t->top - 1].frame != frame) {
             return;
         }
     }

@@ -12,10 +12,16 @@ void ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struc
 void ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value);
 /* Pops what lies above `frame`, left without an event; false when it is not on the stack. */
 bool ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame);
-void ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
-                      PyCodeObject *code, struct ft_callable *callable, uint32_t mask);
+/* `code` is the caller's. */
+void ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, PyCodeObject *code,
+                      struct ft_callable *callable, uint32_t mask);
 void ft_stack_leave_c(struct ft_engine *e, struct ft_thread *t, void *frame, enum ft_way way);
 /* Pops to `depth` frames without events: the tap's sinks hear FT_LEFT. */
 void ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth);
+/* Frames that went the short way of `tap`, the lone one so far, become like all others. */
+void ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap);
+/* ft_thread_info.open_calls */
+uint32_t ft_stack_open_calls(void *thread, const void *lane, bool leaving,
+                             struct ft_open_call *calls, uint32_t most);
 
 #endif

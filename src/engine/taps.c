@@ -3,6 +3,7 @@
  * sets a bit of its thread; the idlest gives way when all places are taken. GIL held. */
 #include "engine/engine.h"
 #include "engine/process.h"
+#include "engine/stack.h"
 
 struct widening {
     struct ft_engine *engine;
@@ -90,7 +91,7 @@ ft_tap_attach(struct ft_engine *e, struct ft_tap *tap)
         return -1;
     }
     tap->slot = slot;
-    tap->epoch = ++e->last_epoch;
+    tap->epoch = ft_process_next_epoch();
     e->taps[slot] = tap;
     e->attached |= 1u << slot;
     e->generation++;
@@ -113,6 +114,9 @@ ft_tap_detach(struct ft_engine *e, struct ft_tap *tap)
         return;
     }
     uint32_t bit = 1u << tap->slot;
+    if (e->lone == tap) {
+        ft_engine_set_lone(e, NULL); /* its lanes are about to go */
+    }
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
         struct ft_view *view = &t->views[tap->slot];
         t->local &= ~bit;
@@ -153,7 +157,7 @@ ft_tap_enter(struct ft_engine *e, struct ft_tap *tap)
     if (FT_UNLIKELY(tap->slot < 0) && ft_tap_attach(e, tap) < 0) {
         return -1;
     }
-    struct ft_thread *t = ft_thread_get(e, FT_TSTATE());
+    struct ft_thread *t = ft_thread_get(e);
     struct ft_view *view = t ? &t->views[tap->slot] : NULL;
     if (view == NULL || (view->epoch != tap->epoch && !ft_view_begin(e, t, tap->slot))) {
         PyErr_NoMemory();
@@ -161,6 +165,7 @@ ft_tap_enter(struct ft_engine *e, struct ft_tap *tap)
     }
     if (view->entered++ == 0) {
         t->local |= 1u << tap->slot;
+        ft_thread_settle(e, t);
         tap->entered++;
         tap->last_used = ++e->clock_of_use;
     }
@@ -170,7 +175,7 @@ ft_tap_enter(struct ft_engine *e, struct ft_tap *tap)
 void
 ft_tap_leave(struct ft_engine *e, struct ft_tap *tap)
 {
-    struct ft_thread *t = tap->slot < 0 ? NULL : ft_thread_get(e, FT_TSTATE());
+    struct ft_thread *t = tap->slot < 0 ? NULL : ft_thread_get(e);
     struct ft_view *view = t ? &t->views[tap->slot] : NULL;
     if (view == NULL || view->epoch != tap->epoch || view->entered == 0) {
         return; /* stop() came between */
@@ -178,6 +183,10 @@ ft_tap_leave(struct ft_engine *e, struct ft_tap *tap)
     if (--view->entered == 0) {
         t->local &= ~(1u << tap->slot);
         tap->entered--;
+        if (e->lone == tap && !tap->all) {
+            ft_stack_settle(t, tap);
+            ft_thread_settle(e, t);
+        }
         if (view->depth > 0 && !tap->all) {
             /* Frames begun inside and still open: closed shallower than opened. */
             ft_thread_forget(e, t, tap->slot);

@@ -36,6 +36,91 @@ ft_thread_ended(void *thread)
     disown(t);
 }
 
+/* ---- the thread's state ---------------------------------------------------------------------- */
+
+/* Asking CPython for the running thread's state is a call into another library for each event, a
+ * third of what an event may cost. So its address is kept, and an object in the state's own dict
+ * says when the state goes: a C library's thread gets a new one for each callback, perhaps at the
+ * same address. Two states of one interpreter that take turns on one thread while both live would
+ * be taken for one: told of, but not checked against the interpreter's frames. */
+struct guard {
+    PyObject ob_base;
+    struct ft_thread *thread; /* owned share */
+    PyThreadState *tstate;    /* whose dict holds this */
+};
+
+static void
+guard_dealloc(PyObject *self)
+{
+    struct guard *g = (struct guard *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (g->thread != NULL) {
+        if (g->thread->tstate == g->tstate) {
+            g->thread->tstate = NULL;
+            g->thread->lone.plain = FT_NO_EPOCH;
+            g->thread->gone = g->thread->tstate_id;
+        }
+        disown(g->thread);
+    }
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot guard_slots[] = {{Py_tp_dealloc, guard_dealloc}, {0, NULL}};
+
+PyType_Spec ft_guard_spec = {
+    .name = "pyftrace._engine.Guard",
+    .basicsize = sizeof(struct guard),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = guard_slots,
+};
+
+/* Without memory, or while the state is being cleared, it stays unknown: every event asks. */
+static void
+keep_tstate(struct ft_engine *e, struct ft_thread *t, PyThreadState *tstate)
+{
+    PyTypeObject *type = (PyTypeObject *)e->guard_type;
+    if (t->tstate == tstate || t->gone == tstate->id || type == NULL) {
+        return;
+    }
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *dict = PyThreadState_GetDict();
+    struct guard *g = dict ? (struct guard *)type->tp_alloc(type, 0) : NULL;
+    if (g != NULL) {
+        g->thread = t;
+        g->tstate = tstate;
+        atomic_fetch_add(&t->owners, 1);
+        t->tstate = tstate;
+        if (PyDict_SetItemString(dict, "pyftrace", (PyObject *)g) < 0) {
+            t->tstate = NULL;
+        }
+        Py_DECREF(g);
+    }
+    PyErr_SetRaisedException(exc);
+}
+
+void
+ft_thread_settle(struct ft_engine *e, struct ft_thread *t)
+{
+    const struct ft_tap *tap = e->lone;
+    const struct ft_view *view = tap ? &t->views[tap->slot] : NULL;
+    t->lone = (struct ft_frame_kind){.plain = FT_NO_EPOCH};
+    t->lone_unwind = false;
+    if (tap == NULL || view->epoch != tap->epoch || !((e->all | t->local) >> tap->slot & 1)
+        || t->tstate == NULL || !e->codes->in_place || (t->task != NULL && !t->told_task)) {
+        return;
+    }
+    t->lone.plain = tap->epoch;
+    t->index = e->codes->index;
+    t->lone_lane = view->lane;
+    t->lone_sink = tap->sink;
+    t->lone_enter = tap->sink->ops->enter_plain;
+    t->lone_leave = tap->sink->ops->leave_plain;
+    t->lone_unwind = !(tap->sink->needs & FT_NEED_EXC);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
 static void
 end_views(struct ft_engine *e, struct ft_thread *t)
 {
@@ -63,6 +148,7 @@ ft_threads_reap(struct ft_engine *e, bool all)
         *at = t->next;
         end_views(e, t);
         t->engine = NULL;
+        t->lone.plain = FT_NO_EPOCH;
         disown(t);
     }
 }
@@ -98,6 +184,7 @@ thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
     t->engine = e;
     t->tstate_id = tstate_id;
     t->native_id = native_id;
+    t->lone.plain = FT_NO_EPOCH;
     t->serial = ++e->last_thread;
     atomic_init(&t->owners, 1);
     ft_strbuf_init(&t->args);
@@ -111,8 +198,9 @@ thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
 }
 
 struct ft_thread *
-ft_thread_find(struct ft_engine *e, PyThreadState *tstate)
+ft_thread_find(struct ft_engine *e)
 {
+    PyThreadState *tstate = FT_TSTATE();
     if (e->fork_seen != ft_process_forks()) {
         ft_engine_forked(e);
     }
@@ -121,6 +209,10 @@ ft_thread_find(struct ft_engine *e, PyThreadState *tstate)
     struct ft_thread *t = known_thread(e, tstate->id, native_id);
     if (t == NULL) {
         t = thread_new(e, tstate->id, native_id);
+    }
+    if (t != NULL) {
+        keep_tstate(e, t, tstate);
+        ft_thread_settle(e, t);
     }
     ft_thread_current = t;
     return t;
@@ -219,8 +311,13 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_strbuf name;
     ft_strbuf_init(&name);
     add_name(&name, t);
-    struct ft_thread_info info = {
-        t->serial, t->native_id, (uint64_t)getpid(), false, {name.data ? name.data : "", name.len}};
+    struct ft_thread_info info = {t->serial,
+                                  t->native_id,
+                                  (uint64_t)getpid(),
+                                  false,
+                                  {name.data ? name.data : "", name.len},
+                                  ft_stack_open_calls,
+                                  t};
     void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
     ft_strbuf_fini(&name);
     if (lane == NULL) {
@@ -236,6 +333,7 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
         t->stack[i].inside &= keep;
         t->stack[i].excluded &= keep;
     }
+    ft_thread_settle(e, t);
     return true;
 }
 
@@ -278,6 +376,7 @@ ft_engine_forked(struct ft_engine *e)
         }
         *at = t->next; /* not freed: the thread did not end here */
         t->engine = NULL;
+        t->lone.plain = FT_NO_EPOCH;
     }
     for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
         struct ft_tap *tap = e->taps[slot];
@@ -291,6 +390,7 @@ ft_engine_forked(struct ft_engine *e)
             e->all &= ~(1u << slot);
             for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
                 t->local &= ~(1u << slot);
+                ft_thread_settle(e, t);
             }
         }
         else {

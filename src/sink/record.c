@@ -26,12 +26,6 @@ first_byte(enum ft_event_code code, uint64_t low)
     return (uint8_t)((unsigned)code << FT_DELTA_BITS | (unsigned)low);
 }
 
-static inline uint32_t *
-likely_of(struct record_lane *lane)
-{
-    return &lane->likely[lane->stack[lane->depth].id & (FT_LIKELY_SLOTS - 1)];
-}
-
 /* ---- the short ways -------------------------------------------------------------------------- */
 
 static COLD void
@@ -41,110 +35,92 @@ count_lost(struct record *r, struct record_lane *lane)
     r->head->lost++;
 }
 
-static COLD bool
-grow_stack(struct record *r, struct record_lane *lane)
-{
-    uint32_t cap = lane->cap ? lane->cap * 2 : 64;
-    struct record_open *stack = realloc(lane->stack, (cap + 1) * sizeof(*stack));
-    if (stack == NULL) {
-        ft_record_stop(r, ENOMEM);
-        return false;
-    }
-    lane->stack = stack;
-    lane->cap = cap;
-    return true;
-}
-
-/* Room, a stack and a definition: what the short way found missing. */
+/* Room and a definition: what the short way found missing. */
 static COLD bool
 prepare_enter(struct record *r, struct record_lane *lane, const struct ft_func *func, size_t need,
               uint64_t now)
 {
-    if ((lane->depth < lane->cap || grow_stack(r, lane)) && ft_record_define_func(r, func)
-        && ft_record_room(r, lane, need, now)) {
+    if (ft_record_define_func(r, func) && ft_record_room(r, lane, need, now, false)) {
         return true;
     }
     count_lost(r, lane);
     return false;
 }
 
+/* The function is entered: one more call, and what is entered next is likely to follow it again. */
 static inline void
-push(struct record_lane *lane, uint32_t id, uint64_t now, uint64_t activation)
+push(struct record_lane *lane, uint32_t id)
 {
-    struct record_open *o = &lane->stack[++lane->depth];
-    o->since = now;
-    o->activation = activation;
-    o->id = id;
+    lane->next = &lane->likely[id & (FT_LIKELY_SLOTS - 1)];
+    lane->depth++;
     lane->starts++;
 }
 
-/* A time that does not fit into the first byte, or a function that was not likely. */
-static __attribute__((noinline)) void
-put_enter(struct record_lane *lane, uint32_t *likely, uint32_t id, uint64_t now)
+/* Writes behind `q` what of the time since the event before the first byte has no room for, and
+ * gives the place behind; *delta becomes what that byte says of it. */
+static inline uint8_t *
+put_delta(uint8_t *q, uint64_t *delta)
+{
+    if (*delta < FT_DELTA_MORE) {
+        return q;
+    }
+    q = ft_varint_put(q, *delta - FT_DELTA_MORE);
+    *delta = FT_DELTA_MORE;
+    return q;
+}
+
+/* The clocks of two cores may differ by a little: time never runs back within a lane. */
+static inline uint64_t
+pass_time(struct record_lane *lane, uint64_t now)
 {
     uint64_t delta = now > lane->last ? now - lane->last : 0;
-    uint8_t *p = lane->p, *q = p + 1;
     lane->last += delta;
-    if (delta >= FT_DELTA_MORE) {
-        q = ft_varint_put(q, delta);
-        delta = FT_DELTA_MORE;
+    return delta;
+}
+
+/* What the quickest way found missing: room, a definition, that the function was likely. */
+static __attribute__((noinline)) void *
+enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
+               void *answer)
+{
+    uint32_t id = func->id;
+    if (UNLIKELY(lane->p >= lane->limit || id >= r->nknown || !r->known[id])
+        && !prepare_enter(r, lane, func, HOT_ROOM, now)) {
+        return answer;
     }
+    uint8_t *p = lane->p;
+    uint64_t delta = pass_time(lane, now);
+    uint8_t *q = put_delta(p + 1, &delta);
     enum ft_event_code code = FT_CODE_LIKELY;
-    if (*likely != id + 1) {
-        *likely = id + 1;
+    if (*lane->next != id + 1) {
+        *lane->next = id + 1;
         code = FT_CODE_ENTER;
         q = ft_varint_put(q, id);
     }
+    push(lane, id);
     lane->p = q;
     __atomic_store_n(p, first_byte(code, delta), __ATOMIC_RELEASE);
+    return answer;
 }
 
-/* What the quickest way found missing: room, a definition, or that the call was likely. */
-static __attribute__((noinline)) void
-enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now)
-{
-    uint32_t id = func->id;
-    if (UNLIKELY(lane->p >= lane->limit || lane->depth == lane->cap || id >= r->nknown
-                 || !r->known[id])
-        && !prepare_enter(r, lane, func, HOT_ROOM, now)) {
-        return;
-    }
-    uint32_t *likely = likely_of(lane);
-    push(lane, id, now, 0);
-    put_enter(lane, likely, id, now);
-}
-
-static void
-enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time)
+static void *
+enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time,
+            void *answer)
 {
     struct record *r = (struct record *)sink;
     struct record_lane *lane = opaque;
     uint64_t now = time >> r->shift;
-    uint64_t delta = now - lane->last;
     uint8_t *p = lane->p;
-    if (UNLIKELY(p >= lane->limit || lane->depth == lane->cap || delta >= FT_DELTA_MORE
-                 || *likely_of(lane) != func->id + 1)) { /* what was likely once is defined */
-        enter_unlikely(r, lane, func, now);
-        return;
+    if (UNLIKELY(p >= lane->limit || now < lane->last
+                 || *lane->next != func->id + 1)) { /* what was likely once is defined */
+        return enter_unlikely(r, lane, func, now, answer);
     }
-    push(lane, func->id, now, 0);
+    uint64_t delta = now - lane->last;
+    push(lane, func->id);
     lane->last = now;
-    lane->p = p + 1;
+    lane->p = put_delta(p + 1, &delta);
     __atomic_store_n(p, first_byte(FT_CODE_LIKELY, delta), __ATOMIC_RELEASE);
-}
-
-static __attribute__((noinline)) void
-put_leave(struct record_lane *lane, uint64_t now)
-{
-    uint64_t delta = now > lane->last ? now - lane->last : 0;
-    uint8_t *p = lane->p, *q = p + 1;
-    lane->last += delta;
-    if (delta >= FT_DELTA_MORE) {
-        q = ft_varint_put(q, delta);
-        delta = FT_DELTA_MORE;
-    }
-    lane->p = q;
-    __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    return answer;
 }
 
 static inline void
@@ -160,35 +136,45 @@ pop(struct record_lane *lane)
 static COLD bool
 prepare_leave(struct record *r, struct record_lane *lane, size_t need, uint64_t now)
 {
-    if (r->error || (lane->depth > 0 && !ft_record_room(r, lane, need, now))) {
+    if (r->error || (lane->depth > 0 && !ft_record_room(r, lane, need, now, true))) {
         count_lost(r, lane);
         return false;
     }
     return lane->depth > 0;
 }
 
-static void
-leave_plain(struct ft_sink *sink, void *opaque, uint64_t time)
+/* Likewise. */
+static __attribute__((noinline)) void *
+leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *answer)
+{
+    if (UNLIKELY(lane->p >= lane->limit || lane->depth == 0)
+        && !prepare_leave(r, lane, HOT_ROOM, now)) {
+        return answer;
+    }
+    pop(lane);
+    uint8_t *p = lane->p;
+    uint64_t delta = pass_time(lane, now);
+    lane->p = put_delta(p + 1, &delta);
+    __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    return answer;
+}
+
+static void *
+leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
 {
     struct record *r = (struct record *)sink;
     struct record_lane *lane = opaque;
     uint64_t now = time >> r->shift;
     uint8_t *p = lane->p;
-    if (UNLIKELY(p >= lane->limit || lane->depth == 0)) {
-        if (!prepare_leave(r, lane, HOT_ROOM, now)) {
-            return;
-        }
-        p = lane->p;
+    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == 0)) {
+        return leave_unlikely(r, lane, now, answer);
     }
     pop(lane);
     uint64_t delta = now - lane->last;
-    if (UNLIKELY(delta >= FT_DELTA_MORE)) {
-        put_leave(lane, now);
-        return;
-    }
     lane->last = now;
-    lane->p = p + 1;
+    lane->p = put_delta(p + 1, &delta);
     __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    return answer;
 }
 
 /* ---- the long way ---------------------------------------------------------------------------- */
@@ -226,13 +212,11 @@ body_text(struct body *b, enum ft_field field, struct ft_str s)
 static void
 put_other(struct record_lane *lane, enum ft_other kind, const struct body *b, uint64_t now)
 {
-    uint64_t delta = now > lane->last ? now - lane->last : 0;
     size_t len = (size_t)(b->p - b->bytes);
     uint8_t *p = lane->p;
-    uint8_t *q = ft_varint_put(p + 1, delta);
+    uint8_t *q = ft_varint_put(p + 1, pass_time(lane, now));
     q = ft_varint_put(q, len);
     memcpy(q, b->bytes, len);
-    lane->last += delta;
     lane->p = q + len;
     __atomic_store_n(p, first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
 }
@@ -283,7 +267,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     bool caller = r->callers && call->caller != NULL && call->call_line != 0;
     enum ft_other kind = kind_of(call->way, false);
     if (kind == FT_OTHER_ENTER && !new_task && !args && !caller && call->activation == 0) {
-        enter_plain(sink, opaque, call->func, call->time);
+        enter_plain(sink, opaque, call->func, call->time, NULL);
         return;
     }
     if (!prepare_enter(r, lane, call->func, FT_RECORD_MAX, now)
@@ -292,8 +276,8 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     struct body b;
     b.p = ft_varint_put(b.bytes, call->func->id);
-    *likely_of(lane) = call->func->id + 1;
-    push(lane, call->func->id, now, call->activation);
+    *lane->next = call->func->id + 1;
+    push(lane, call->func->id);
     if (call->activation != 0) {
         body_number(&b, FT_FIELD_ACTIVATION, call->activation);
     }
@@ -319,7 +303,7 @@ leave_any(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     enum ft_other kind = kind_of(call->way, call->awaits);
     bool value = call->value.s != NULL && (r->values || kind == FT_OTHER_RAISE);
     if (kind == FT_OTHER_LEAVE && !value) {
-        leave_plain(sink, opaque, call->time);
+        leave_plain(sink, opaque, call->time, NULL);
         return;
     }
     if (!prepare_leave(r, lane, FT_RECORD_MAX, now)) {
@@ -352,18 +336,17 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
     struct record *r = (struct record *)sink;
     struct record_lane *lane = calloc(1, sizeof(*lane));
     char *name = malloc(info->name.len + 1);
-    if (lane == NULL || name == NULL || !grow_stack(r, lane)) {
+    if (lane == NULL || name == NULL) {
         free(lane);
         free(name);
         return NULL;
     }
     memcpy(name, info->name.s, info->name.len);
-    lane->stack[0] = (struct record_open){0, 0, UINT32_MAX};
-    lane->serial = info->serial;
-    lane->native = info->native_id;
-    lane->name = (struct ft_str){name, info->name.len};
+    lane->info = *info;
+    lane->info.name = (struct ft_str){name, info->name.len};
+    lane->next = ft_record_first_likely(lane);
     ft_strbuf_init(&lane->task_name);
-    lane->next = r->lanes;
+    lane->after = r->lanes;
     r->lanes = lane;
     return lane;
 }
@@ -398,9 +381,9 @@ native_id(void)
 static void
 forget(struct record *r)
 {
-    for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->next) {
+    for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
         ft_record_lane_forget(lane);
-        lane->native = native_id();
+        lane->info.native_id = native_id();
     }
     for (struct record_file *file = r->files, *next; file != NULL; file = next) {
         next = file->next;
@@ -548,7 +531,7 @@ ft_record_state(const struct ft_sink *sink, struct ft_record_state *state)
     state->error = r->error;
     state->lost = r->head->lost;
     state->calls = r->ended_calls;
-    for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->next) {
+    for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
         state->calls += lane->calls + lane->starts;
     }
 }

@@ -272,9 +272,9 @@ ft_record_define_thread(struct record *r, const struct record_lane *lane)
 {
     struct ft_strbuf b;
     ft_strbuf_init(&b);
-    ft_record_add_number(&b, lane->serial);
-    ft_record_add_number(&b, lane->native);
-    ft_record_add_text(&b, lane->name, FT_NAME_MAX);
+    ft_record_add_number(&b, lane->info.serial);
+    ft_record_add_number(&b, lane->info.native_id);
+    ft_record_add_text(&b, lane->info.name, FT_NAME_MAX);
     bool written = ft_record_define(r, FT_DEF_THREAD, &b);
     ft_strbuf_fini(&b);
     return written;
@@ -285,7 +285,7 @@ ft_record_define_thread_end(struct record *r, const struct record_lane *lane)
 {
     struct ft_strbuf b;
     ft_strbuf_init(&b);
-    ft_record_add_number(&b, lane->serial);
+    ft_record_add_number(&b, lane->info.serial);
     ft_record_add_number(&b, lane->before + lane->lost);
     bool written = ft_record_define(r, FT_DEF_THREAD_END, &b);
     ft_strbuf_fini(&b);

@@ -66,7 +66,7 @@ ft_record_stop(struct record *r, int error)
     }
     r->error = error;
     r->head->error = (uint32_t)error;
-    for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->next) {
+    for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
         ft_record_segment_close(lane, false);
     }
 }
@@ -185,16 +185,38 @@ piece_next(struct record *r, struct record_file *file, size_t need, size_t *size
     return space->map + file->at;
 }
 
-static uint8_t *
-put_open_calls(const struct record_lane *lane, uint8_t *p, uint64_t now)
+/* The innermost calls that are open, innermost first. */
+struct open_calls {
+    uint32_t n;
+    struct ft_open_call calls[FT_HEAD_CALLS];
+};
+
+/* In a forked child nothing is defined yet. */
+static bool
+find_open_calls(struct record *r, const struct record_lane *lane, bool leaving,
+                struct open_calls *open)
 {
-    uint32_t n = lane->depth < FT_HEAD_CALLS ? lane->depth : FT_HEAD_CALLS;
-    p = ft_varint_put(p, n);
-    for (uint32_t i = lane->depth - n + 1; i <= lane->depth; i++) {
-        const struct record_open *o = &lane->stack[i];
-        p = ft_varint_put(p, o->id);
-        p = ft_varint_put(p, now > o->since ? now - o->since : 0);
-        p = ft_varint_put(p, o->activation);
+    uint32_t most = lane->depth < FT_HEAD_CALLS ? lane->depth : FT_HEAD_CALLS;
+    open->n = lane->info.open_calls(lane->info.thread, lane, leaving, open->calls, most);
+    for (uint32_t i = 0; i < open->n; i++) {
+        if (!ft_record_define_func(r, open->calls[i].func)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint8_t *
+put_open_calls(const struct record *r, const struct record_lane *lane,
+               const struct open_calls *open, uint8_t *p, uint64_t now)
+{
+    p = ft_varint_put(p, open->n);
+    for (uint32_t i = open->n; i-- > 0;) {
+        const struct ft_open_call *call = &open->calls[i];
+        uint64_t since = call->time >> r->shift;
+        p = ft_varint_put(p, call->func->id);
+        p = ft_varint_put(p, now > since ? now - since : 0);
+        p = ft_varint_put(p, call->activation);
     }
     p = ft_varint_put(p, lane->task);
     if (lane->task != 0) {
@@ -206,33 +228,20 @@ put_open_calls(const struct record_lane *lane, uint8_t *p, uint64_t now)
     return p;
 }
 
-/* In a forked child nothing is defined yet. */
-static bool
-define_open_calls(struct record *r, const struct record_lane *lane)
-{
-    uint32_t n = lane->depth < FT_HEAD_CALLS ? lane->depth : FT_HEAD_CALLS;
-    for (uint32_t i = lane->depth - n + 1; i <= lane->depth; i++) {
-        uint32_t id = lane->stack[i].id;
-        if (!r->known[id] && !ft_record_define_func(r, r->funcs[id])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void
-segment_begin(struct record_lane *lane, uint8_t *at, size_t size, uint64_t now)
+segment_begin(const struct record *r, struct record_lane *lane, const struct open_calls *open,
+              uint8_t *at, size_t size, uint64_t now)
 {
     struct ft_segment *s = (struct ft_segment *)(void *)at;
     s->flags = lane->forked ? FT_SEGMENT_FORK : 0;
     s->size = size;
     s->used = 0;
-    s->thread = lane->serial;
+    s->thread = lane->info.serial;
     s->first = now;
     s->before = lane->before;
     s->depth = lane->depth;
     s->anchor = ft_record_anchor();
-    uint8_t *p = put_open_calls(lane, at + sizeof(*s), now);
+    uint8_t *p = put_open_calls(r, lane, open, at + sizeof(*s), now);
     __atomic_store_n(&s->magic, FT_SEGMENT_MAGIC, __ATOMIC_RELEASE);
     lane->segment = lane->file->last = s;
     lane->p = p;
@@ -243,12 +252,14 @@ segment_begin(struct record_lane *lane, uint8_t *at, size_t size, uint64_t now)
     lane->least = lane->depth;
     lane->forked = false;
     memset(lane->likely, 0, sizeof(lane->likely));
+    lane->next = ft_record_first_likely(lane);
 }
 
 bool
-ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now)
+ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now, bool leaving)
 {
     int error = 0;
+    struct open_calls open;
     need += HOT_ROOM;
     if (r->error) {
         return false;
@@ -261,10 +272,13 @@ ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t
     }
     ft_record_segment_close(lane, false);
     if (!lane->described) {
-        if (!ft_record_define_thread(r, lane) || !define_open_calls(r, lane)) {
+        if (!ft_record_define_thread(r, lane)) {
             return false;
         }
         lane->described = true;
+    }
+    if (!find_open_calls(r, lane, leaving, &open)) {
+        return false;
     }
     if (lane->file == NULL && (lane->file = file_lease(r, &error)) == NULL) {
         ft_record_stop(r, error);
@@ -277,7 +291,7 @@ ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t
         ft_record_stop(r, error);
         return false;
     }
-    segment_begin(lane, at, size, now);
+    segment_begin(r, lane, &open, at, size, now);
     return true;
 }
 
@@ -286,8 +300,7 @@ ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t
 void
 ft_record_lane_free(struct record_lane *lane)
 {
-    free((char *)lane->name.s);
-    free(lane->stack);
+    free((char *)lane->info.name.s);
     ft_strbuf_fini(&lane->task_name);
     free(lane);
 }
@@ -307,9 +320,9 @@ ft_record_lane_end(struct record *r, struct record_lane *lane)
     r->ended_calls += lane->calls;
     struct record_lane **at = &r->lanes;
     while (*at != lane) {
-        at = &(*at)->next;
+        at = &(*at)->after;
     }
-    *at = lane->next;
+    *at = lane->after;
     ft_record_lane_free(lane);
 }
 

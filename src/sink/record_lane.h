@@ -9,13 +9,6 @@
 /* Room that the short ways may use without looking: a first byte and two varints. */
 #define HOT_ROOM 24
 
-/* One open call; stack[0] stands for no caller. */
-struct record_open {
-    uint64_t since;              /* ticks >> shift */
-    uint64_t activation;
-    uint32_t id;
-};
-
 /* A lane's file, leased by one thread after the other. */
 struct record_file {
     struct ft_space space;
@@ -29,15 +22,13 @@ struct record_lane {
     uint8_t *p;                  /* where the next event goes */
     uint8_t *limit;              /* p below it: HOT_ROOM is left. NULL: no segment */
     uint64_t last;               /* time of the event before */
-    uint32_t depth, cap;         /* open calls, room for them */
-    struct record_open *stack;   /* owned; cap + 1 */
+    uint32_t *next;              /* in `likely`: what came after the function entered last */
     uint64_t starts;             /* entering events of this segment */
-    uint32_t least;              /* depth within it */
+    uint32_t depth, least;       /* open calls; the least of them within this segment */
     struct ft_segment *segment;  /* NULL: none */
     uint8_t *end;                /* of the segment */
     struct record_file *file;    /* owned while leased */
-    uint64_t serial, native;     /* of the thread */
-    struct ft_str name;          /* owned */
+    struct ft_thread_info info;  /* name: owned */
     bool described;              /* its definition is written */
     bool forked;                 /* no segment since the fork */
     uint64_t before;             /* events before this segment */
@@ -46,8 +37,8 @@ struct record_lane {
     uint64_t task;               /* serial, 0: none */
     uint32_t task_depth;         /* open calls when it began */
     struct ft_strbuf task_name;
-    struct record_lane *next;
-    uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1 by caller */
+    struct record_lane *after;   /* in the record's list */
+    uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1, by the function entered before; 0: none */
 };
 
 struct record {
@@ -95,9 +86,18 @@ bool ft_record_take(struct record *r, uint64_t bytes);
 
 /* ---- record_lane.c --------------------------------------------------------------------------- */
 
-/* A segment with room for `need` bytes behind its head; false: the recording has stopped. */
-bool ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now);
+/* A segment with room for `need` bytes behind its head, within leave() or enter() of the lane;
+ * false: the recording has stopped. */
+bool ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t now,
+                    bool leaving);
 void ft_record_segment_close(struct record_lane *lane, bool ended);
+
+/* Where a segment's first entering event looks. */
+static inline uint32_t *
+ft_record_first_likely(struct record_lane *lane)
+{
+    return &lane->likely[FT_LIKELY_SLOTS - 1];
+}
 /* Events of the segment that is being written. */
 uint64_t ft_record_segment_events(const struct record_lane *lane);
 void ft_record_lane_end(struct record *r, struct record_lane *lane);

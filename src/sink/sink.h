@@ -48,18 +48,33 @@ struct ft_task {
     struct ft_str name; /* printable */
 };
 
+/* A call that is not over. */
+struct ft_open_call {
+    const struct ft_func *func;
+    uint64_t time; /* ticks when it was entered or resumed */
+    uint64_t activation;
+};
+
 struct ft_thread_info {
     uint64_t serial; /* 1, 2, ... in order of first sight; never reused */
     uint64_t native_id; /* the kernel's thread id */
     uint64_t pid;
     bool other; /* a recorded process that is not the first: its pid is told in the tree */
     struct ft_str name; /* printable; "MainThread", "worker-1" */
+    /* The innermost `most` of the calls that the lane was told of and that are not over, innermost
+     * first; gives how many. To be asked from within enter (what is entered is left out) or leave
+     * (what is left is still there) of that lane, for a sink that NEEDS the time. NULL: a producer
+     * that does not know. */
+    uint32_t (*open_calls)(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
+                           uint32_t most);
+    void *thread;
 };
 
 struct ft_call {
     const struct ft_func *func;
     enum ft_way way;
-    uint32_t depth; /* shown frames of this thread above this one: 0 is outermost */
+    uint32_t depth; /* shown frames of this thread above this one: 0 is outermost. Live, a sink with
+                       a short way is not told of it: it counts itself */
     uint64_t time; /* ticks, see base/clock.h */
     uint64_t activation; /* serial of the run of a generator-like function; 0: an ordinary one */
     const struct ft_func
@@ -75,6 +90,10 @@ struct ft_call {
 
 struct ft_sink;
 
+typedef void *ft_enter_plain(struct ft_sink *sink, void *lane, const struct ft_func *func,
+                             uint64_t time, void *answer);
+typedef void *ft_leave_plain(struct ft_sink *sink, void *lane, uint64_t time, void *answer);
+
 struct ft_sink_ops {
     const char *name;
     bool locked; /* FT_SINK_LOCKED: see above */
@@ -86,11 +105,12 @@ struct ft_sink_ops {
     void (*thread_end)(struct ft_sink *sink, void *lane);
     void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
-    /* The same for an ordinary function's START outside tasks, and for its RETURN (and UNWIND, if
-     * the sink does not need EXC): no more than this is told. Both, or NULL: never told so. */
-    void (*enter_plain)(struct ft_sink *sink, void *lane, const struct ft_func *func,
-                        uint64_t time);
-    void (*leave_plain)(struct ft_sink *sink, void *lane, uint64_t time);
+    /* The short way, of an ordinary function's START in the task that the lane was told of last,
+     * and of its RETURN (and UNWIND, if the sink does not need EXC): no more than this is told.
+     * Both, or NULL: never told so. They give `answer` back, so that the caller can end with this
+     * call and need not save its registers. */
+    ft_enter_plain *enter_plain;
+    ft_leave_plain *leave_plain;
     /* A recorded call that began before the lane's first event: on the stack, but no event. NULL:
      * not of interest. */
     void (*open)(struct ft_sink *sink, void *lane, const struct ft_call *call);

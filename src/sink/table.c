@@ -206,15 +206,16 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     leave_at(opaque, call->time, call->way);
 }
 
-static void
-enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time)
+static void *
+enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time,
+            void *answer)
 {
     struct table_lane *lane = opaque;
     uint32_t id = func->id;
     if (__builtin_expect(
             id >= lane->nstats || lane->stats[id].func == NULL || lane->depth == lane->cap, 0)) {
         enter(sink, opaque, &(struct ft_call){.func = func, .way = FT_START, .time = time});
-        return;
+        return answer;
     }
     struct table_stat *s = &lane->stats[id];
     struct table_open *o = &lane->stack[lane->depth];
@@ -226,13 +227,15 @@ enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint
     o->since = time;
     atomic_signal_fence(memory_order_release);
     lane->depth++;
+    return answer;
 }
 
-static void
-leave_plain(struct ft_sink *sink, void *opaque, uint64_t time)
+static void *
+leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
 {
     (void)sink;
     leave_at(opaque, time, FT_RETURN);
+    return answer;
 }
 
 /* It goes on from now: what it did before is another's to count. */

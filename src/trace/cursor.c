@@ -67,8 +67,7 @@ window_is_low(const struct ft_cursor *c)
 /* ---- the stack ------------------------------------------------------------------------------- */
 
 static bool
-push(struct ft_cursor *c, const struct ft_func *func, uint32_t id, uint64_t since,
-     uint64_t activation)
+push(struct ft_cursor *c, const struct ft_func *func, uint64_t since, uint64_t activation)
 {
     if (UNLIKELY(c->depth == c->cap)) {
         uint32_t cap = c->cap ? c->cap * 2 : 64;
@@ -80,15 +79,8 @@ push(struct ft_cursor *c, const struct ft_func *func, uint32_t id, uint64_t sinc
         c->stack = stack;
         c->cap = cap;
     }
-    c->stack[c->depth++] = (struct ft_cursor_open){func, since, activation, id};
+    c->stack[c->depth++] = (struct ft_cursor_open){func, since, activation};
     return true;
-}
-
-static inline uint32_t *
-likely_of(struct ft_cursor *c)
-{
-    uint32_t id = c->depth > 0 ? c->stack[c->depth - 1].id : UINT32_MAX;
-    return &c->likely[id & (FT_LIKELY_SLOTS - 1)];
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -126,7 +118,7 @@ read_head(struct ft_cursor *c, const struct ft_segment *s, bool take)
             uint64_t since =
                 ft_trace_ns(c->trace, c->thread->process, age < s->first ? s->first - age : 0);
             const struct ft_func *f = ft_trace_func(c->trace, c->thread->process, id);
-            if (!push(c, f, (uint32_t)id, since < now ? since : now, activation)) {
+            if (!push(c, f, since < now ? since : now, activation)) {
                 return false;
             }
         }
@@ -181,6 +173,7 @@ next_segment(struct ft_cursor *c)
             continue;
         }
         memset(c->likely, 0, sizeof(c->likely));
+        c->after = FT_LIKELY_SLOTS - 1;
         c->time = s->first;
         if (!goes_on) {
             c->lost = s->before - c->seen;
@@ -208,14 +201,15 @@ entered(struct ft_cursor *c, uint32_t id, enum ft_way way, uint64_t activation)
     if (UNLIKELY(func == c->trace->unknown) && c->thread->process->head.ended != 0) {
         damaged(c, "a call of a function that no definition tells");
     }
-    *likely_of(c) = id + 1;
+    c->likely[c->after] = id + 1;
+    c->after = id & (FT_LIKELY_SLOTS - 1);
     c->call.func = func;
     c->call.way = way == FT_START && (func->flags & FT_FUNC_C) ? FT_C_CALL : way;
     c->call.depth = c->base + c->depth;
     c->call.time = now_of(c);
     c->call.activation = activation;
     c->seen++;
-    if (UNLIKELY(!push(c, func, id, c->call.time, activation))) {
+    if (UNLIKELY(!push(c, func, c->call.time, activation))) {
         damaged(c, "calls nested too deep");
         c->next = c->thread->nsegments;
         c->p = c->end = c->window;
@@ -421,7 +415,13 @@ prepare(struct ft_cursor *c)
 static inline const uint8_t *
 get_delta(const uint8_t *p, const uint8_t *end, uint64_t *delta)
 {
-    return *delta == FT_DELTA_MORE ? ft_varint_get(p, end, delta) : p;
+    uint64_t more;
+    if (*delta != FT_DELTA_MORE) {
+        return p;
+    }
+    p = ft_varint_get(p, end, &more);
+    *delta += p ? more : 0;
+    return p;
 }
 
 static enum ft_step
@@ -438,7 +438,7 @@ decode(struct ft_cursor *c)
         p = ft_varint_get(p, c->end, &id);
     }
     else {
-        id = (uint64_t)*likely_of(c) - 1;
+        id = (uint64_t)c->likely[c->after] - 1;
     }
     if (UNLIKELY(p == NULL || (code != FT_CODE_LEAVE && id >= UINT32_MAX))) {
         damaged(c, p ? "a call of nothing known" : "an event is cut short");

@@ -20,7 +20,6 @@ struct ft_cursor_open {
     const struct ft_func *func;
     uint64_t since;                      /* ns since the recording began */
     uint64_t activation;
-    uint32_t id;
 };
 
 struct ft_cursor {
@@ -49,6 +48,7 @@ struct ft_cursor {
     struct ft_strbuf task_name;
     struct ft_strbuf args, value;        /* of the call, where the file's were not printable */
     uint32_t likely[FT_LIKELY_SLOTS];
+    uint32_t after; /* its slot for the next entering event */
 };
 
 /* NULL: no memory. From `since` (ns) on. */

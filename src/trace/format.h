@@ -158,17 +158,18 @@ struct ft_segment {
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* The two top bits of an event's first byte say which; its six lower bits are, but for the last
- * kind, the time since the event before, in units of ticks >> shift; 63: a varint of it follows. */
+ * kind, the time since the event before, in units of ticks >> shift; 63: a varint of what is above
+ * 63 follows. */
 enum ft_event_code {
     FT_CODE_OTHER = 0, /* the lower bits are enum ft_other; 0: nothing was written here */
     FT_CODE_LEAVE = 1, /* the innermost call is left by returning */
-    FT_CODE_LIKELY = 2, /* a call of the function that its caller called last */
+    FT_CODE_LIKELY = 2, /* a call of the function that was entered after the last one before, too */
     FT_CODE_ENTER = 3, /* a call; the varint of the function follows (behind the time's) */
 };
 #define FT_DELTA_MORE 63
 #define FT_DELTA_BITS 6
-/* "Called last" is remembered by the caller's id modulo this, from the segment's head on, by every
- * entering event; the id of no caller is all ones. */
+/* Which function was entered after which is remembered by the id of the one before modulo this,
+ * from the segment's head on, by every entering event; before the first, the id is all ones. */
 #define FT_LIKELY_SLOTS 256
 
 /* Behind the first byte: varint time, varint length, so many bytes, so that a reader can pass over

@@ -152,7 +152,9 @@ begin(struct ft_trace *t, struct ft_sink *sink, const struct ft_trace_thread *th
                                   thread->native,
                                   thread->process->head.pid,
                                   other,
-                                  {thread->name, strlen(thread->name)}};
+                                  {thread->name, strlen(thread->name)},
+                                  NULL,
+                                  NULL};
     return sink->ops->thread_begin(sink, &info);
 }
 

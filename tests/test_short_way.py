@@ -1,0 +1,292 @@
+"""A lone report or recording goes a shorter way through the engine; what it keeps must not differ
+when that way begins, ends or is left in the middle of calls."""
+
+import asyncio
+import collections
+import contextlib
+import subprocess
+import sys
+import sysconfig
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pyftrace
+
+
+def names(path: Path) -> list[str]:
+    return [f"{e.event} {e.function}" for e in pyftrace.open(path).events()]
+
+
+def leaf(n):
+    return n
+
+
+def down(n, bottom: Callable[[], object]):
+    """`n` calls deep, then what stands at the bottom, then a leaf on each way up."""
+    if n == 0:
+        bottom()
+    else:
+        down(n - 1, bottom)
+    leaf(n)
+
+
+def fails():
+    raise ValueError(1)
+
+
+@pytest.fixture
+def where(tmp_path: Path, nothing_left_on) -> Path:
+    return tmp_path / "run.data"
+
+
+DOWN_AND_UP = [
+    "start down",
+    "start down",
+    "start leaf",
+    "return leaf",
+    "return down",
+    "start leaf",
+    "return leaf",
+    "return down",
+]
+
+
+def test_a_second_tap_begins_and_ends_inside_calls(where: Path):
+    other = pyftrace.report()
+
+    def bottom():
+        with other:
+            leaf(-1)
+
+    with pyftrace.record(where, only=[__name__]):
+        down(1, bottom)
+    seen = [name for name in names(where) if "bottom" not in name]
+    inner = seen.index("start leaf")
+    assert seen[:inner] + seen[inner + 2 :] == DOWN_AND_UP
+    assert other.calls("leaf") == 1
+
+
+def test_it_ends_inside_calls_and_what_is_open_stays_unfinished(where: Path):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pyftrace.record(where))
+        down(3, stack.close)
+    assert names(where)[:4] == ["start down"] * 4
+    assert "return down" not in names(where)
+
+
+def test_it_begins_inside_calls(where: Path):
+    stack = contextlib.ExitStack()
+    down(3, lambda: stack.enter_context(pyftrace.record(where)))
+    stack.close()
+    seen = names(where)
+    assert seen.count("start leaf") == seen.count("return leaf") == 4
+    assert "return down" not in seen
+
+
+def test_exceptions_leave_it_and_come_back(where: Path):
+    def bottom():
+        for _ in range(3):
+            with contextlib.suppress(ValueError):
+                fails()
+            leaf(0)
+
+    with pyftrace.record(where, only=[__name__]), pyftrace.report(only=[__name__]) as r:
+        down(2, bottom)
+    with pyftrace.record(where.with_name("alone.data"), only=[__name__]):
+        down(2, bottom)
+    assert names(where) == names(where.with_name("alone.data"))
+    assert names(where).count("unwind fails") == 3
+    assert r.calls("leaf") == 6
+
+
+def test_what_a_task_calls_belongs_to_it(where: Path):
+    async def work(n):
+        for _ in range(n):
+            leaf(n)
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*(asyncio.create_task(work(n), name=f"w{n}") for n in (1, 2, 3)))
+        leaf(0)
+
+    with pyftrace.record(where):
+        asyncio.run(main())
+        leaf(9)
+    tasks = [(e.task, e.event) for e in pyftrace.open(where).events() if e.function == "leaf"]
+    starts = [task for task, event in tasks if event == "start"]
+    assert sorted(starts[:-2]) == ["w1", "w2", "w2", "w3", "w3", "w3"]
+    assert starts[-2] not in ("w1", "w2", "w3", None) and starts[-1] is None
+
+
+def test_a_task_begun_by_code_that_is_not_kept_is_told_with_its_first_call(where: Path):
+    async def hidden():
+        leaf(1)
+        leaf(2)
+
+    with pyftrace.record(where, function=["leaf"]):
+        asyncio.run(hidden())
+    tasks = [event.task for event in pyftrace.open(where).events()]
+    assert len(tasks) == 4 and None not in tasks
+
+
+def test_threads_go_it_side_by_side(where: Path):
+    def work():
+        for n in range(200):
+            down(3, lambda: None)
+            with contextlib.suppress(ValueError):
+                fails()
+            leaf(n)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with pyftrace.record(where, threads="all"):
+            workers = [threading.Thread(target=work) for _ in range(4)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    report = pyftrace.open(where).report()
+    assert report.calls("down") == 4 * 200 * 4
+    assert report.calls("leaf") == 4 * 200 * 5
+    assert report.calls("fails") == 4 * 200
+
+
+def test_open_calls_stand_at_the_head_of_every_segment(where: Path):
+    """A long recording from within deep calls, read from its middle on."""
+
+    def bottom():
+        for n in range(400_000):
+            leaf(n)
+
+    with pyftrace.record(where, only=[__name__]):
+        down(5, bottom)
+    trace = pyftrace.open(where)
+    assert trace.info["events"] > 800_000
+    middle = collections.deque(trace.events(), maxlen=1)[0].t // 2
+    first = next(iter(trace.events(since=middle)))
+    assert (first.function, first.depth) == ("leaf", 7)
+    report = trace.report(since=middle)
+    assert {row.function for row in report.rows} >= {"down", "leaf"}
+
+
+CALLBACK_MODULE = r"""
+#include <Python.h>
+#include <pthread.h>
+
+static PyObject *callee;
+
+/* A thread that CPython did not start: each of its calls has a thread state of its own. */
+static void *
+thread(void *arg)
+{
+    for (long i = 0; i < (long)arg; i++) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        PyObject *r = PyObject_CallFunction(callee, "l", i);
+        if (r == NULL) {
+            PyErr_WriteUnraisable(callee);
+        }
+        Py_XDECREF(r);
+        PyGILState_Release(state);
+    }
+    return NULL;
+}
+
+static PyObject *
+run(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    long times, threads;
+    pthread_t ids[8];
+    if (!PyArg_ParseTuple(args, "Oll", &callee, &times, &threads)) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (long i = 0; i < threads && i < 8; i++) {
+        pthread_create(&ids[i], NULL, thread, (void *)times);
+    }
+    for (long i = 0; i < threads && i < 8; i++) {
+        pthread_join(ids[i], NULL);
+    }
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {{"run", run, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, .m_name = "foreign", .m_size = -1, .m_methods = methods,
+};
+
+PyMODINIT_FUNC
+PyInit_foreign(void)
+{
+    return PyModule_Create(&module);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a module `foreign`, whose run() calls back from threads of its own."""
+    folder = tmp_path_factory.mktemp("foreign")
+    (folder / "foreign.c").write_text(CALLBACK_MODULE)
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    done = subprocess.run(
+        [*(sysconfig.get_config_var("CC") or "cc").split(), "-shared", "-fPIC", "-w",
+         "-I", sysconfig.get_path("include"), "foreign.c", "-o", f"foreign{suffix}"],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip("no C compiler")
+    return folder
+
+
+@pytest.mark.parametrize("mode", [["--report", "--format", "csv"], ["record", "-q"]])
+def test_thread_states_that_come_and_go(foreign: Path, tmp_path: Path, mode: list[str], python):
+    program = tmp_path / "app.py"
+    program.write_text(
+        textwrap.dedent(
+            f"""
+            import sys
+            sys.path.insert(0, {str(foreign)!r})
+            import foreign
+
+            class Loud:
+                def __del__(self):
+                    deeper(self)
+
+            def deeper(x):
+                return x
+
+            def called(n):
+                # lives until the thread state goes, in its context or its locals
+                local.x = Loud()
+                deeper(n)
+                if n % 3 == 0:
+                    try:
+                        raise ValueError(n)
+                    except ValueError:
+                        deeper(n)
+
+            import threading
+            local = threading.local()
+            foreign.run(called, 300, 3)
+            print("fine")
+            """
+        )
+    )
+    out = tmp_path / "out"
+    done = python("-m", "pyftrace", *mode, "-o", str(out), str(program), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    if mode[0] == "record":
+        rows = {row.function: row for row in pyftrace.open(out).report().rows}
+        assert rows["called"].calls == 900
+        assert rows["deeper"].calls == 900 + 300 + rows["Loud.__del__"].calls
+    else:
+        lines = out.read_text().splitlines()
+        assert any(line.startswith("called,") and ",900," in line for line in lines), lines
