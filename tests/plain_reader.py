@@ -12,6 +12,7 @@ LANE = struct.Struct("=QQ24x")
 SEGMENT = struct.Struct("=IIQQQQQQQIIII3Q")
 ENTERING = {1: "start", 2: "resume", 3: "throw"}
 LEAVING = {4: "return", 5: "yield", 6: "yield", 7: "unwind", 8: "left"}
+SHORT = {32: "yield", 33: "yield", 34: "resume", 35: "resume", 36: "start", 37: "unwind"}
 IN_C = {"start": "c_call", "return": "c_return", "unwind": "c_raise"}
 
 
@@ -113,19 +114,37 @@ class Thread:
             self.task = begun
         self.seen = before
         likely: dict[int, int] = {}
-        slot = 255
+        runs: dict[int, tuple[int, int]] = {}
+        slot, run, started, raised = 255, 0, 0, ""
+        untold = depth - len(calls)
         while b.at < len(b.data) and b.data[b.at] != 0:
             first = b.take(1)[0]
             code, low = first >> 6, first & 63
             more: dict[int, int | str] = {}
             function = None
-            if code == 0:
+            activation = 0
+            if code == 0 and low >= 32:
+                time += b.varint()
+                event = SHORT[low]
+                if low == 34:
+                    function, activation = runs[run]
+                elif low == 35:
+                    function, activation = b.varint(), b.varint()
+                elif low == 36:
+                    function, n = b.varint(), b.varint()
+                    started += -(n + 1) // 2 if n & 1 else n // 2
+                    activation = started
+                elif low == 37:
+                    more[3] = raised
+            elif code == 0:
                 time += b.varint()
                 body = Bytes(b.take(b.varint()))
                 if low in ENTERING:
                     function = body.varint()
                 more = fields(body)
                 event = ENTERING.get(low) or LEAVING[low]
+                activation = more.get(2, 0)
+                raised = more.get(3, raised) if low == 7 else raised
             else:
                 time += low + (b.varint() if low == 63 else 0)
                 event = "return" if code == 1 else "start"
@@ -135,7 +154,10 @@ class Thread:
             if function is not None:
                 likely[slot] = function
                 slot = function & 255
-                activation = more.get(2, 0)
+                if activation:
+                    if event != "start":
+                        runs[run] = (function, activation)
+                    run = activation * 2 & 255
                 at = self.outside + len(self.stack)
                 self.stack.append((function, activation))
                 if 4 in more:
@@ -143,6 +165,9 @@ class Thread:
             else:
                 function, activation = self.stack.pop()
                 at = self.outside + len(self.stack)
+                if event == "yield":
+                    run = (activation * 2 if at >= untold else 0) + 1 & 255
+                untold = min(untold, at)
             self.seen += 1
             yield time, event, function, activation, at, self.task and self.task[1], more
             if self.task and at < self.task[0] and event in LEAVING.values():

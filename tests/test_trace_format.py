@@ -21,6 +21,14 @@ PROGRAMS = {
     "for n in range(50):\n    try: f(n)\n    except ValueError: pass\n",
     "generators": "def f(n):\n    for i in range(n): yield i\n"
     "def g():\n    a, b = f(3), f(4)\n    next(a); next(b); a.close(); list(b)\ng()\n",
+    # Runs that a segment's head does not list, because more calls are open than it has room for.
+    "deep generators": "import sys\nsys.setrecursionlimit(5000)\n"
+    "def f(n):\n    if n == 0: yield from range(80)\n"
+    "    else:\n        for x in f(n - 1): yield x\n"
+    "for _ in f(400): pass\n",
+    "raised on": "def f(n):\n    if n == 0: raise ValueError('again')\n    g(n)\n"
+    "def g(n): f(n - 1)\n"
+    "for n in range(20):\n    try: f(n)\n    except ValueError: pass\n",
     "tasks": "import asyncio\nasync def f(n):\n    await asyncio.sleep(0)\n    return g(n)\n"
     "def g(n): return n\n"
     "async def main(): await asyncio.gather(*(f(n) for n in range(5)))\nasyncio.run(main())\n",
@@ -121,6 +129,7 @@ def test_offsets_are_those_of_the_header(struct: str, section: str):
         ("FT_RING_START", "4096"),
         ("FT_RING_SEGMENTS", "there are 8"),
         ("FT_LIKELY_SLOTS", "a table of 256"),
+        ("FT_RUN_SLOTS", "another table of 256"),
         ("FT_STOP_MAX_SIZE", "100000: max_size"),
         ("FT_NAME_MAX", "definitions 4096"),
     ],

@@ -36,4 +36,17 @@ ft_varint_get(const uint8_t *p, const uint8_t *end, uint64_t *value)
     return NULL;
 }
 
+/* Signed numbers, those near 0 short: 0, -1, 1, -2, ... as 0, 1, 2, 3, ... */
+static inline uint64_t
+ft_zigzag(uint64_t difference)
+{
+    return difference << 1 ^ (difference >> 63 ? UINT64_MAX : 0);
+}
+
+static inline uint64_t
+ft_unzigzag(uint64_t value)
+{
+    return value >> 1 ^ (value & 1 ? UINT64_MAX : 0);
+}
+
 #endif

@@ -250,9 +250,9 @@ segment_begin(const struct record *r, struct record_lane *lane, const struct ope
     lane->last = now;
     lane->starts = 0;
     lane->least = lane->depth;
+    lane->unlisted = lane->depth - open->n;
     lane->forked = false;
-    memset(lane->likely, 0, sizeof(lane->likely));
-    lane->next = ft_record_first_likely(lane);
+    ft_record_forget_likely(lane);
 }
 
 bool
@@ -302,6 +302,7 @@ ft_record_lane_free(struct record_lane *lane)
 {
     free((char *)lane->info.name.s);
     ft_strbuf_fini(&lane->task_name);
+    ft_strbuf_fini(&lane->raised);
     free(lane);
 }
 

@@ -1,13 +1,15 @@
-/* The recorder's insides, shared by record.c (events), record_lane.c (segments and files) and
- * record_defs.c (definitions). */
+/* The recorder's insides, shared by record.c (the sink), record_events.c, record_lane.c (segments
+ * and files) and record_defs.c (definitions). */
 #ifndef FT_SINK_RECORD_LANE_H
 #define FT_SINK_RECORD_LANE_H
+
+#include <string.h>
 
 #include "base/space.h"
 #include "sink/record.h"
 
-/* Room that the short ways may use without looking: a first byte and two varints. */
-#define HOT_ROOM 24
+/* Room that the short ways may use without looking: a first byte and three varints. */
+#define HOT_ROOM 32
 
 /* A lane's file, leased by one thread after the other. */
 struct record_file {
@@ -18,6 +20,12 @@ struct record_file {
     struct record_file *next;    /* among the free ones */
 };
 
+/* A run of a generator or coroutine. */
+struct record_run {
+    uint64_t activation;         /* 0: none */
+    uint32_t id;                 /* of its function */
+};
+
 struct record_lane {
     uint8_t *p;                  /* where the next event goes */
     uint8_t *limit;              /* p below it: HOT_ROOM is left. NULL: no segment */
@@ -25,6 +33,7 @@ struct record_lane {
     uint32_t *next;              /* in `likely`: what came after the function entered last */
     uint64_t starts;             /* entering events of this segment */
     uint32_t depth, least;       /* open calls; the least of them within this segment */
+    uint32_t unlisted;           /* the outermost ones, which the segment's head does not list */
     struct ft_segment *segment;  /* NULL: none */
     uint8_t *end;                /* of the segment */
     struct record_file *file;    /* owned while leased */
@@ -37,8 +46,12 @@ struct record_lane {
     uint64_t task;               /* serial, 0: none */
     uint32_t task_depth;         /* open calls when it began */
     struct ft_strbuf task_name;
+    struct record_run *run;      /* in `runs`: what was resumed after what was told of last */
+    uint64_t started;            /* activation of the segment's last FT_SHORT_START */
+    struct ft_strbuf raised;     /* text of the segment's last FT_OTHER_RAISE; empty: none */
     struct record_lane *after;   /* in the record's list */
     uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1, by the function entered before; 0: none */
+    struct record_run runs[FT_RUN_SLOTS];
 };
 
 struct record {
@@ -68,6 +81,14 @@ struct record {
     bool in_first;
 };
 
+/* ---- record_events.c ------------------------------------------------------------------------- */
+
+void ft_record_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call);
+void ft_record_leave(struct ft_sink *sink, void *opaque, const struct ft_call *call);
+void *ft_record_enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func,
+                            uint64_t time, void *answer);
+void *ft_record_leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer);
+
 /* ---- record_defs.c --------------------------------------------------------------------------- */
 
 /* 0 or an errno. */
@@ -92,11 +113,16 @@ bool ft_record_room(struct record *r, struct record_lane *lane, size_t need, uin
                     bool leaving);
 void ft_record_segment_close(struct record_lane *lane, bool ended);
 
-/* Where a segment's first entering event looks. */
-static inline uint32_t *
-ft_record_first_likely(struct record_lane *lane)
+/* A segment begins: it knows nothing of those before it. */
+static inline void
+ft_record_forget_likely(struct record_lane *lane)
 {
-    return &lane->likely[FT_LIKELY_SLOTS - 1];
+    memset(lane->likely, 0, sizeof(lane->likely));
+    memset(lane->runs, 0, sizeof(lane->runs));
+    lane->next = &lane->likely[FT_LIKELY_SLOTS - 1];
+    lane->run = &lane->runs[0];
+    lane->started = 0;
+    ft_strbuf_clear(&lane->raised);
 }
 /* Events of the segment that is being written. */
 uint64_t ft_record_segment_events(const struct record_lane *lane);

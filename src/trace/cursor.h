@@ -49,6 +49,14 @@ struct ft_cursor {
     struct ft_strbuf args, value;        /* of the call, where the file's were not printable */
     uint32_t likely[FT_LIKELY_SLOTS];
     uint32_t after; /* its slot for the next entering event */
+    struct {
+        uint64_t activation;
+        uint32_t id;
+    } runs[FT_RUN_SLOTS];
+    uint32_t untold; /* outermost open calls of which this segment did not tell */
+    uint32_t run; /* its slot for the next that is resumed */
+    uint64_t started; /* activation of the last FT_SHORT_START */
+    struct ft_strbuf raised; /* value of the last FT_OTHER_RAISE, printable */
 };
 
 /* NULL: no memory. From `since` (ns) on. */

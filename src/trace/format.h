@@ -187,6 +187,26 @@ enum ft_other {
 };
 #define FT_OTHER_FIRST_LEAVING FT_OTHER_LEAVE
 
+/* Kinds from here on have no length: varint time, then what is said here. A version that has other
+ * ones is a newer one. */
+enum ft_short {
+    FT_SHORT_YIELD = 32, /* leaving: FT_OTHER_YIELD without fields */
+    FT_SHORT_AWAIT = 33, /* leaving: FT_OTHER_AWAIT without fields */
+    FT_SHORT_LIKELY = 34, /* entering: a resume of the run that is likely */
+    FT_SHORT_RESUME = 35, /* entering: a resume; varints function, activation */
+    FT_SHORT_START =
+        36, /* entering: a generator-like function's start; varints function, activation
+                             less that of the segment's last FT_SHORT_START, zigzag */
+    FT_SHORT_RAISE = 37, /* leaving: raised again what the segment's last FT_OTHER_RAISE has */
+    FT_SHORT_END = 38, /* the first that is not known */
+};
+#define FT_SHORT_FIRST FT_SHORT_YIELD
+
+/* Which run is resumed after which: remembered by every resume and throw, by the activation that an
+ * event told of last (0 at the segment's head) and whether it was suspended by it. */
+#define FT_RUN_SLOTS 256
+#define FT_RUN_SLOT(activation, suspended) (((activation) * 2 + (suspended)) & (FT_RUN_SLOTS - 1))
+
 /* A field is a tag (varint), then a varint if the tag is even, a text if it is odd. */
 enum ft_field {
     FT_FIELD_ARGS = 1, /* printable: "a=10, b=2" */
