@@ -25,9 +25,9 @@ def launch(options: opts.Options, words: "list[str]", file_only: bool = False) -
         _prepare_hook(flags, environment)
     if options.record:
         options = _prepare_folder(options, target, words)
+    else:
+        options = options.replace(color=_color(options), limit=_limit(options))
     options = options.replace(
-        color=_color(options),
-        limit=_limit(options),
         output=os.path.abspath(options.output) if options.output else None,
         package=target.package,
         launcher_pid=os.getpid() if not options.record or options.no_children else 0,

@@ -98,6 +98,7 @@ TABLE = (
 
 _BY_NAME = {name: row for row in TABLE for name in row.names}
 
+OF_THE_TREE = ("time", "path", "color")  # how it looks: said when a recording is looked at
 DEFAULTS: "dict[str, Any]" = {
     "verbose": 0, "libs": None, "builtins": None, "include": (), "only": (), "function": (),
     "exclude": (), "hide": (), "depth": 0, "args": False, "time": False, "path": False,
@@ -152,11 +153,11 @@ class Options:
         if fields:
             name = next(iter(fields))
             raise OptionError(f"unknown option '{name}'{_nearest(name, DEFAULTS)}")
-        if self.format is not None and not self.report:
+        if self.format is not None and not self.report and not self.record:
             raise OptionError("--format goes with --report")
         for row in TABLE:
             given = getattr(self, row.dest) != DEFAULTS[row.dest]
-            if given and self.record and row.dest in ("report", "time", "path"):
+            if given and self.record and (row.group == REPORT or row.dest in OF_THE_TREE):
                 raise OptionError(f"{row.names[-1]} does not go with record")
             if given and not self.record and row.group == RECORD:
                 raise OptionError(f"{row.names[-1]} goes with record")
@@ -216,7 +217,7 @@ def _checked(dest: str, value: "Any") -> "Any":
     if row.kind in ("flag", "unflag"):
         return bool(value)
     if row.kind in ("int", "count"):
-        return _checked_int(name, value, least=0 if dest in ("limit", "verbose") else 1)
+        return checked_int(name, value, least=0 if dest in ("limit", "verbose") else 1)
     if row.kind == "text":
         return _checked_text(name, value)
     if row.kind == "size":
@@ -234,7 +235,8 @@ def _checked(dest: str, value: "Any") -> "Any":
     return _checked_words(row, [part for word in words for part in word.split(",") if part])
 
 
-def _checked_int(name: str, value: "Any", least: int) -> int:
+def checked_int(name: str, value: "Any", least: int) -> int:
+    """A whole number, at least ``least``, from an argument's text or a keyword's value."""
     try:
         number = int(value)
     except (TypeError, ValueError):

@@ -274,3 +274,26 @@ def test_interpreter_flags_are_passed_on(python: Run, script: Path):
 def test_colors(pyftrace: Run, script: Path):
     assert "\033[36mfoo\033[0m" in pyftrace("--color=always", "foo.py").stdout
     assert "\033" not in pyftrace("foo.py").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--report"], ["--sort", "self"], ["--columns", "none"], ["--limit", "3"], ["--format", "csv"],
+     ["--color", "always"], ["--time"], ["--path"]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_what_is_said_when_a_recording_is_looked_at_does_not_go_with_record(
+    words: list[str], pyftrace: Run, script: Path
+):
+    done = pyftrace("record", *words, "foo.py")
+    assert one_line(done.stderr) == f"{words[0]} does not go with record"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (script.parent / "pyftrace.data").exists()
+
+
+def test_a_limit_below_zero(pyftrace: Run, script: Path):
+    pyftrace("record", "-q", "foo.py")
+    for words in (["report"], ["--report", "foo.py"]):
+        done = pyftrace(words[0], "--limit", "-1", *words[1:])
+        assert "--limit: -1 is out of range (at least 0)" in one_line(done.stderr)
+        assert done.returncode == 2

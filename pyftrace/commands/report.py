@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
         metavar="NAME[,NAME]",
         help=" ".join(COLUMNS) + ", all or none",
     )
-    p.add_argument("--limit", type=int, metavar="N", help="N rows (0: all; 50 on a terminal)")
+    p.add_argument("--limit", metavar="N", help="N rows (0: all; 50 on a terminal)")
     p.add_argument("--format", choices=opts.FORMATS, default="table")
     p.add_argument("--per-thread", action="store_true", help="a table for each thread")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
@@ -55,7 +55,8 @@ def _report(a: Namespace) -> int:
     patterns = common.patterns_of(a)
     recording = common.opened(a.dir)
     terminal = not a.output and sys.stdout.isatty()
-    limit = a.limit if a.limit is not None else 50 if terminal and a.format == "table" else 0
+    given = None if a.limit is None else opts.checked_int("--limit", a.limit, least=0)
+    limit = given if given is not None else 50 if terminal and a.format == "table" else 0
     progress = common.Progress(recording.events_total())
     taps = []
     with common.output(a.output, not a.no_pager and a.format == "table") as fd:
