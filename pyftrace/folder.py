@@ -53,7 +53,7 @@ def join(
         try:
             return path, _create(engine, path, pid, max_size, False, facts)
         except FileExistsError:
-            pass
+            _refuse_link(path)
         try:
             return path, engine.read_run(path)[0]
         except FileNotFoundError:
@@ -97,13 +97,22 @@ def _is_empty(path: str) -> bool:
 
 def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
     """(id, first pid, alive); FolderError when it is no recording of ours."""
-    if stat.S_ISLNK(os.lstat(path).st_mode):
-        raise FolderError(f"{path} is a symbolic link, not a recording; name another with -o")
+    _refuse_link(path)
     try:
         found: tuple[str, int, bool] = engine.read_run(path)
     except OSError:
         raise FolderError(f"{path} is no recording of ours; name another with -o") from None
     return found
+
+
+def _refuse_link(path: str) -> None:
+    """Whoever can plant a link could have us write into another's recording."""
+    try:
+        link = stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return  # gone: the next look at it says so
+    if link:
+        raise FolderError(f"{path} is a symbolic link, not a recording; name another with -o")
 
 
 def _is_living(engine: "Any", path: str, own_pid: int) -> bool:

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -128,6 +129,30 @@ unmap(struct ft_space *s)
     }
 }
 
+/* Neither the file nor its folder may have become a link meanwhile: it would lead into another's.
+ * -1 and errno. */
+static int
+open_beneath(const char *path, int flags)
+{
+    char folder[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    size_t len = name ? (size_t)(name - path) : 0;
+    if (len == 0 || len >= sizeof(folder)) {
+        return open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    memcpy(folder, path, len);
+    folder[len] = '\0';
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (at < 0) {
+        return -1;
+    }
+    int fd = openat(at, name + 1, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int error = errno;
+    close(at);
+    errno = error;
+    return fd;
+}
+
 /* Keeps errno: hot code's slow ways end here, in the middle of the program's own. */
 int
 ft_space_create(struct ft_space *s, const char *path, size_t len)
@@ -140,7 +165,7 @@ ft_space_create(struct ft_space *s, const char *path, size_t len)
         errno = saved;
         return ENOMEM;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open_beneath(path, O_RDWR | O_CREAT | O_EXCL);
     int error = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
     if (error == 0) {
         s->dev = (uint64_t)st.st_dev;
@@ -165,7 +190,7 @@ static int
 reopen(const struct ft_space *s)
 {
     struct stat st;
-    int fd = open(s->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_beneath(s->path, O_RDWR);
     if (fd >= 0
         && (fstat(fd, &st) < 0 || (uint64_t)st.st_dev != s->dev || (uint64_t)st.st_ino != s->ino)) {
         close(fd);
