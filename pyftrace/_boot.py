@@ -219,11 +219,16 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         path = options.output or ""
         if reason:
             say(f"the recording stopped: {reason}; {lost} events are missing")
-        first = engine.is_main() and not forked and engine.read_run(path)[1] == os.getpid()
-        if first and not options.quiet:
-            _closing_line(path, calls)
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         say(f"could not finish the recording: {error}")
+        return
+    if options.quiet or forked or not engine.is_main():
+        return
+    try:
+        if engine.read_run(path)[1] == os.getpid():
+            _closing_line(path, calls)
+    except (OSError, MemoryError) as error:  # it is whole: there is no descriptor to look with
+        say(f"cannot look into {path}: {getattr(error, 'strerror', None) or 'out of memory'}")
 
 
 def _closing_line(path: str, calls: int) -> None:

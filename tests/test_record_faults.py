@@ -225,6 +225,24 @@ def test_a_disk_that_is_full_from_the_beginning(pyftrace: Run, tmp_path: Path):
         subprocess.run(["umount", str(small)], check=True)
 
 
+def test_a_recording_ends_well_without_a_descriptor(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import os, resource\n"
+        "def f(): pass\n"
+        "f()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+        "try:\n"
+        "    while True: os.open('/dev/null', os.O_RDONLY)\n"
+        "except OSError: print('ran')\n"
+    )
+    done = pyftrace("record", "app.py")
+    assert (done.stdout, done.returncode) == ("ran\n", 0)
+    assert re.fullmatch(r"pyftrace: cannot look into \S+: Too many open files\n", done.stderr)
+    assert pyftrace("record", "-q", "-o", "quiet.data", "app.py").stderr == ""
+    for name in ("pyftrace.data", "quiet.data"):
+        assert api.open(tmp_path / name).info["state"] == "COMPLETE"
+
+
 def test_the_program_closes_every_descriptor(pyftrace: Run, tmp_path: Path):
     """The recorder keeps none: nothing is lost, and nothing goes into the program's files."""
     (tmp_path / "app.py").write_text(
