@@ -50,7 +50,7 @@ def spread(numbers: Sequence[int], most: int) -> list[int]:
     """At most so many of them, the first ones whole and the rest evenly."""
     if len(numbers) <= most:
         return list(numbers)
-    head = most // 2
+    head = most // 4
     step = (len(numbers) - head) / (most - head)
     return [*numbers[:head], *(numbers[head + int(k * step)] for k in range(most - head))]
 
@@ -126,12 +126,12 @@ class Figures:
 
     @contextlib.contextmanager
     def one(self, row: str, which: object = "") -> Iterator[None]:
-        """One try; a Failure in it is kept."""
+        """One try; a Failure in it, or what the recording's reader raises, is kept."""
         self._tried[row] += 1
         try:
             yield
             self._passed[row] += 1
-        except Failure as error:
+        except (Failure, OSError) as error:
             kept = self._failed.setdefault(row, [])
             kept.append(f"{which}: {error}")
             if len(kept) <= 3:
