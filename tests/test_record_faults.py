@@ -192,6 +192,35 @@ def test_a_limit_of_file_size(tmp_path: Path):
     check_stopped(done, tmp_path / "pyftrace.data", "File too large")
 
 
+def test_definitions_without_room_for_more_stay(tmp_path: Path):
+    """What is full first is the file of definitions; what it holds is not to be cut away."""
+    (tmp_path / "app.py").write_text(
+        "made = {}\n"
+        "for n in range(3000):\n"
+        "    exec(compile(f'def function_{n}(n): return n', __file__, 'exec'), made)\n"
+        "    made[f'function_{n}'](n)\n"
+    )
+    done = subprocess.run(
+        record_words("app.py"),
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000)),
+    )
+    assert done.returncode == 0
+    match = re.search(r"File too large; (\d+) events are missing", done.stderr)
+    assert match, done.stderr
+    recording = api.open(tmp_path / "pyftrace.data")
+    events = [event for event in recording.events() if event.event != "lost"]
+    assert recording.damage == []
+    assert len(events) > 100
+    assert len(events) + int(match[1]) == 6000
+    assert {event.function for event in events} == {
+        f"function_{n}" for n in range(len(events) // 2)
+    }
+
+
 def test_max_size(tmp_path: Path):
     (tmp_path / "app.py").write_text(BUSY)
     done = subprocess.run(

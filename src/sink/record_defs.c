@@ -129,7 +129,9 @@ ft_record_defs_close(struct record *r)
     }
     update_anchor(r);
     r->head->ended = ft_clock_monotonic_ns();
-    uint64_t used = (r->in_first ? 0 : r->more.at) + r->defs_at;
+    /* Where the next piece could not be had, all of the last one is in use. */
+    bool whole = !r->in_first && r->more.map == NULL;
+    uint64_t used = r->in_first ? r->defs_at : r->more.at + (whole ? r->more.len : r->defs_at);
     r->nowhere = *r->head;
     r->head = &r->nowhere;
     if (r->in_first) {
