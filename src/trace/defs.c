@@ -1,5 +1,6 @@
 /* What a process's ids mean: its functions, threads and facts, read once when a recording is
  * opened. Cold. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,9 +162,17 @@ ft_trace_read_defs(struct ft_trace *t, struct ft_trace_process *p, int fd, const
                    uint64_t at, uint32_t *next_id)
 {
     uint8_t *window = malloc(WINDOW);
-    while (window != NULL) {
+    if (window == NULL) {
+        ft_trace_damaged(t, path, strerror(ENOMEM), at);
+        return;
+    }
+    for (;;) {
         ssize_t n = pread(fd, window, WINDOW, (off_t)at);
-        const uint8_t *b = window, *end = window + (n > 0 ? n : 0);
+        if (n < 0) {
+            ft_trace_damaged(t, path, strerror(errno), at);
+            break;
+        }
+        const uint8_t *b = window, *end = window + n;
         if (n == 0 && at > (uint64_t)lseek(fd, 0, SEEK_END)) {
             ft_trace_damaged(t, path, "the file is cut short", at);
         }

@@ -116,7 +116,12 @@ read_segment(struct ft_trace *t, int fd, const char *path, uint64_t at, uint64_t
              struct ft_segment *s)
 {
     memset(s, 0, sizeof(*s));
-    bool whole = pread(fd, s, sizeof(*s), (off_t)at) == (ssize_t)sizeof(*s);
+    ssize_t n = pread(fd, s, sizeof(*s), (off_t)at);
+    bool whole = n == (ssize_t)sizeof(*s);
+    if (n < 0) {
+        ft_trace_damaged(t, path, strerror(errno), at);
+        return false;
+    }
     if (s->magic == 0) {
         return false;
     }
@@ -193,7 +198,10 @@ ft_trace_index_lane(struct ft_trace *t, struct ft_trace_process *p, const char *
     p->bytes += size;
     p->nlanes++;
     ssize_t n = pread(fd, &lane, sizeof(lane), 0);
-    if (!add_lane(t, path)) {
+    if (n < 0) {
+        ft_trace_damaged(t, path, strerror(errno), 0);
+    }
+    else if (!add_lane(t, path)) {
         error = ENOMEM;
     }
     else if (n == (ssize_t)sizeof(lane) && lane_is_sound(&lane)) {
