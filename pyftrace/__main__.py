@@ -5,9 +5,13 @@ import sys
 
 def main() -> int:
     """Run the command line; returns the exit status."""
-    from pyftrace.cli import run
+    try:
+        from pyftrace.cli import run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except MemoryError:
+        print("pyftrace: out of memory", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

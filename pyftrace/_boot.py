@@ -18,7 +18,7 @@ def say(message: str) -> None:
     """One line on standard error; where there is none, nothing."""
     try:
         print(f"pyftrace: {message}", file=sys.__stderr__, flush=True)
-    except (AttributeError, OSError, ValueError, RuntimeError):
+    except (AttributeError, OSError, ValueError, RuntimeError, MemoryError):
         pass
 
 
@@ -47,6 +47,8 @@ def start() -> None:
         say(f"PYFTRACE: {error}; running untraced")
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         say(f"{error}; running untraced")
+    except MemoryError:
+        say("out of memory; running untraced")
 
 
 def _read(text: str) -> opts.Options | None:
@@ -174,8 +176,8 @@ def _arm_recorder(options: opts.Options) -> None:
     except folder.FolderError as error:
         say(f"{error}; running untraced")
         return
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except (OSError, RuntimeError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "out of memory"
         note_failure(path, reason)
         say(f"cannot record to {path}: {reason}; running untraced")
         return
@@ -188,11 +190,12 @@ def _arm_recorder(options: opts.Options) -> None:
             package=options.package or _package(),
             spawned=text.startswith("from multiprocessing."),
         )
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error) or "out of memory"
         atexit.unregister(_finish_recorder)
         tap.close()
-        note_failure(path, str(error))
-        say(f"{error}; running untraced")
+        note_failure(path, reason)
+        say(f"{reason}; running untraced")
 
 
 def note_failure(path: str, reason: str) -> None:

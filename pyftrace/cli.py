@@ -164,4 +164,6 @@ def run(words: "list[str]") -> int:
         launch(options, target, file_only=ended == "--")
     except Refusal as refusal:
         return refuse(str(refusal))
+    except MemoryError:
+        return refuse("out of memory")
     return 2
