@@ -132,10 +132,7 @@ class Figures:
             yield
             self._passed[row] += 1
         except (Failure, OSError) as error:
-            kept = self._failed.setdefault(row, [])
-            kept.append(f"{which}: {error}")
-            if len(kept) <= 3:
-                print(f"{row}: {kept[-1]}", file=sys.stderr, flush=True)
+            self._failed.setdefault(row, []).append(f"{which}: {error}")
 
     def note(self, row: str, text: str) -> None:
         """A word behind a row."""
@@ -150,7 +147,9 @@ class Figures:
             note = f"  ({self._notes[row]})" if row in self._notes else ""
             print(f"  {row:{width}}  {tried:5} tried  {self._passed[row]:5} passed{note}")
         for row, failed in self._failed.items():
-            print(f"  FAILED {row}: {len(failed)}, the first: {failed[0]}")
+            print(f"  FAILED {row}: {len(failed)}")
+            for line in failed[:4]:
+                print(f"    {line}")
         passed, tried = self._passed.total(), self._tried.total()
         print(f"  together: {passed} of {tried}{'' if passed == tried else ', NOT ALL'}")
         return 0 if passed == tried and tried else 1

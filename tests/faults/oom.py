@@ -1,0 +1,344 @@
+"""Lets memory, mappings, files and writes fail, one by one and from one on, and looks that nobody
+notices.
+
+Two ways. CPython's own allocators are made to fail by `_testcapi.set_nomemory`: the program may see
+its own MemoryErrors, and nothing else. Calls of pyftrace's extension alone are made to fail by a
+library that is preloaded (shim.c): the program must see nothing at all. Never a signal, never a
+hang; a recording can be read; what is missing is said."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import (
+    Done,
+    Failure,
+    Figures,
+    as_untraced,
+    expect,
+    folder,
+    how_many,
+    our_lines,
+    python,
+    say_status,
+    spread,
+)
+from common import pyftrace as command
+
+import pyftrace
+
+HERE = Path(__file__).resolve().parent
+
+# What a tracer has to keep in mind, in a few hundred calls.
+STEPS = """\
+import sys, threading
+
+def plain(n): return n + 1
+def fails(n): raise ValueError(f"no {n}")
+def gen(n):
+    try:
+        for k in range(n): yield plain(k)
+    finally:
+        plain(n)
+def nested(n): yield from gen(n)
+def down(n): return down(n - 1) + 1 if n else 0
+class Point:
+    def __init__(self, x): self.x = x
+    def __eq__(self, other): return self.x == other.x
+    @property
+    def double(self): return plain(self.x) * 2
+async def wait(n):
+    return plain(n)
+async def waits(n):
+    return await wait(n) + await wait(n)
+def drive(coroutine):
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+
+def calls(): return [plain(n) for n in range(5)]
+def raises():
+    try:
+        fails(1)
+    except ValueError as error:
+        return str(error)
+def generators(): return list(nested(4))
+def closed():
+    made = gen(9)
+    first = next(made)
+    made.close()
+    return first
+def thrown():
+    made = gen(9)
+    next(made)
+    try:
+        made.throw(KeyError("k"))
+    except KeyError as error:
+        return error.args
+def deep(): return down(150)
+def objects(): return Point(2) == Point(2), Point(4).double
+def sorts(): return sorted([3, 1, 2], key=lambda n: -n)
+def coroutines(): return drive(waits(3))
+def threads():
+    found = []
+    made = [threading.Thread(target=lambda: found.append(plain(1))) for _ in range(3)]
+    for t in made: t.start()
+    for t in made: t.join()
+    return found
+MADE = [compile(f"def made_{n}(n): return n", __file__, "exec") for n in range(40)]
+def functions():
+    space = {}
+    for code in MADE:
+        exec(code, space)
+    return sum(space[f"made_{n}"](n) for n in range(40))
+def argument_texts(): return plain(10 ** 50), plain(1.5), str(Point)[:6], len(repr([1, "a", (2,)]))
+ALL = {
+    calls: [1, 2, 3, 4, 5], raises: "no 1", generators: [1, 2, 3, 4], closed: 1, thrown: ("k",),
+    deep: 150, objects: (True, 10), sorts: [3, 2, 1], coroutines: 8, threads: [2, 2, 2],
+    functions: 780, argument_texts: (10 ** 50 + 1, 2.5, "<class", 14),
+}
+"""
+UNSEEN = (
+    STEPS
+    + """\
+import os
+for step, wanted in ALL.items():
+    assert step() == wanted, step
+if os.fork() == 0:
+    calls()
+    sys.exit(0)
+os.wait()
+print("ran")
+print("this too", file=sys.stderr)
+sys.exit(7)
+"""
+)
+# No thread: without memory one that does not begin is CPython's own affair.
+SEEN = (
+    STEPS
+    + """\
+import os, _testcapi
+del ALL[threads]
+for step in ALL: step()
+first, last = int(sys.argv[1]), int(sys.argv[2])
+before, verdict = b"", b"as it should be"
+def run():
+    global verdict
+    for step, wanted in ALL.items():
+        try:
+            found = step()
+        except MemoryError:
+            verdict = b"MemoryError"
+            continue
+        if found != wanted:
+            verdict = b"WRONG"
+            return
+# A short function: an event carries its place in the code, a number that beyond 256 needs memory.
+def without_memory():
+    global verdict
+    try:
+        _testcapi.set_nomemory(first, last)
+        run()
+    except MemoryError:
+        verdict = b"MemoryError"
+    _testcapi.remove_mem_hooks()
+without_memory()
+os.write(2, b"verdict: " + verdict + b"\\n")
+"""
+)
+
+MODES = {
+    "tree": "-a -t -o out",
+    "everything": "-vv -a -t -p --values=str -o out",
+    "report": "--report -v -o out",
+    "record": "record -q -o data",
+    "record all": "record -q -vv -a --values=safe --callers -o data",
+    "ring": "record -q --ring 256k -o data",
+}
+KINDS = ("malloc", "mmap", "fallocate", "open", "write", "ftruncate", "folder")
+VERBS = {
+    "replay": ["replay"],
+    "report": ["report", "--columns", "all"],
+    "graph": ["graph"],
+    "info": ["info"],
+    "dump": ["dump", "--format", "jsonl"],
+}
+
+
+def clear(place: Path) -> None:
+    shutil.rmtree(place / "data", ignore_errors=True)
+    (place / "out").unlink(missing_ok=True)
+    (place / "log").unlink(missing_ok=True)
+
+
+# ---- CPython's allocators ------------------------------------------------------------------------
+
+
+def sees(place: Path, mode: str, first: int, last: int) -> str:
+    """The program's verdict; Failure when it is none that CPython alone could give."""
+    clear(place)
+    done = python("seen.py", first, last, cwd=place, **({"PYFTRACE": mode} if mode else {}))
+    found = re.findall(r"^verdict: (.*)$", done.stderr, re.MULTILINE)
+    status = say_status(done.returncode)
+    expect(done.returncode == 0 and len(found) == 1, f"{status}: {done.stderr[-300:]!r}")
+    expect(found[0] != "WRONG", "a call returned something else")
+    for bad in ("SystemError", "Fatal", "pyftrace/"):
+        expect(bad not in done.stderr, repr(done.stderr[-300:]))
+    if mode.startswith("record"):
+        recording = pyftrace.open(place / "data")
+        expect(not recording.damage, "damaged:", recording.damage)
+        calls = recording.report().calls("plain")
+        expect(calls >= 5, f"{calls} calls of what was called before")
+    elif mode:
+        expect("plain" in (place / "out").read_text(), "nothing of what was called before")
+    return found[0]
+
+
+def last_allocation(place: Path, mode: str) -> int:
+    """From how many allocations on the program needs no more."""
+    low, high = 0, 1 << 15
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            enough = sees(place, mode, middle, 0) == "as it should be"
+        except Failure:
+            enough = False
+        low, high = (low, middle) if enough else (middle + 1, high)
+    return low
+
+
+def try_allocators(figures: Figures, place: Path, times: int) -> None:
+    try:
+        import _testcapi  # noqa: F401
+    except ImportError:
+        print("!!!! no _testcapi in this Python: its allocators do not fail !!!!", file=sys.stderr)
+        return
+    (place / "seen.py").write_text(SEEN)
+    for name, mode in {"untraced": "", **MODES}.items():
+        most = last_allocation(place, mode)
+        for row, stops in ((f"one allocation, {name}", True), (f"all from one on, {name}", False)):
+            seen = 0
+            for n in spread(range(most + 10), times):
+                with figures.one(row, n):
+                    seen += sees(place, mode, n, n + 1 if stops else 0) == "MemoryError"
+            figures.note(row, f"of {most}; {seen} MemoryErrors of CPython's")
+
+
+# ---- the extension's own calls -------------------------------------------------------------------
+
+
+class Shim:
+    """The preloaded library."""
+
+    def __init__(self, place: Path) -> None:
+        self.path = place / "shim.so"
+        compiler = os.environ.get("CC", "cc").split()
+        words = [*compiler, "-O1", "-shared", "-fPIC", str(HERE / "shim.c"), "-o", str(self.path)]
+        done = subprocess.run([*words, "-ldl"], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"cannot build shim.c: {done.stderr}")
+
+    def environment(self, place: Path, fail: str) -> dict[str, str]:
+        return {"LD_PRELOAD": str(self.path), "FAIL": fail, "FAIL_LOG": str(place / "log")}
+
+
+def log(place: Path) -> str:
+    try:
+        return (place / "log").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def unseen(shim: Shim, place: Path, mode: str, fail: str) -> Done:
+    clear(place)
+    return python("unseen.py", cwd=place, PYFTRACE=mode, **shim.environment(place, fail))
+
+
+def counted(place: Path) -> int:
+    """Calls of the process that made most."""
+    return max((int(line) for line in log(place).split() if line.isdigit()), default=0)
+
+
+def amount(place: Path, mode: str) -> int:
+    """Events or lines, whatever the mode leaves."""
+    if not mode.startswith("record"):
+        return (place / "out").read_text().count("\n") if (place / "out").exists() else 0
+    if not (place / "data" / "run").exists():
+        return 0
+    recording = pyftrace.open(place / "data")
+    expect(not recording.damage, "damaged:", recording.damage)
+    return sum(1 for event in recording.events() if event.event != "lost")
+
+
+def check_unseen(done: Done, plain: Done, place: Path, mode: str, whole: int) -> None:
+    as_untraced(done, plain)
+    found = amount(place, mode)
+    said = our_lines(done.stderr)
+    if mode.startswith("record") and not said and (place / "data" / "run").exists():
+        info = pyftrace.open(place / "data").info
+        said = info["why"] if info["state"] != "COMPLETE" else info.get("failures", [])
+    expect(found == whole or said, f"{found} of {whole}, without a word")
+    expect(len(said) <= 3, said)
+
+
+def try_calls(figures: Figures, place: Path, times: int) -> None:
+    shim = Shim(place)
+    (place / "unseen.py").write_text(UNSEEN)
+    plain = python("unseen.py", cwd=place)
+    expect(plain.returncode == 7, plain.stderr)
+    for name, mode in MODES.items():
+        for kind in KINDS:
+            done = unseen(shim, place, mode, f"{kind}:0")
+            as_untraced(done, plain)
+            most, whole = counted(place), amount(place, mode)
+            row = f"{kind}, {name}"
+            for n in spread(range(1, most + 1), times):
+                for fail in (f"{kind}:{n}", f"{kind}:{n}+"):
+                    with figures.one(row, fail):
+                        done = unseen(shim, place, mode, fail)
+                        check_unseen(done, plain, place, mode, whole)
+            if most:
+                figures.note(row, f"of {most}, one and all from it on")
+
+
+def try_verbs(figures: Figures, place: Path, times: int, kinds: Sequence[str]) -> None:
+    shim = Shim(place)
+    (place / "unseen.py").write_text(UNSEEN)
+    clear(place)
+    command("record", "-q", "-v", "-a", "-o", "data", "unseen.py", cwd=place)
+    for verb, words in VERBS.items():
+        for kind in kinds:
+            (place / "log").unlink(missing_ok=True)
+            whole = command(*words, "data", cwd=place, **shim.environment(place, f"{kind}:0"))
+            expect(whole.returncode == 0, whole.stderr)
+            most = counted(place)
+            for n in spread(range(1, most + 1), times):
+                for fail in (f"{kind}:{n}", f"{kind}:{n}+"):
+                    with figures.one(f"{kind}, pyftrace {verb}", fail):
+                        done = command(*words, "data", cwd=place, **shim.environment(place, fail))
+                        status = say_status(done.returncode)
+                        expect(done.returncode in (0, 1), f"{status}: {done.stderr[-200:]!r}")
+                        lines = done.stderr.splitlines()
+                        expect(lines == our_lines(done.stderr), repr(done.stderr[-200:]))
+                        expect(done.stdout == whole.stdout or lines, "less, without a word")
+            if most:
+                figures.note(f"{kind}, pyftrace {verb}", f"of {most}, one and all from it on")
+
+
+def main() -> int:
+    times = how_many(__doc__, 6)
+    figures = Figures("without memory, mappings, files or writes")
+    with folder() as place:
+        try_calls(figures, place, times)
+        try_verbs(figures, place, times, ("malloc", "open", "read"))
+        try_allocators(figures, place, times)
+    return figures.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
