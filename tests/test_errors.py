@@ -297,3 +297,28 @@ def test_a_limit_below_zero(pyftrace: Run, script: Path):
         done = pyftrace(words[0], "--limit", "-1", *words[1:])
         assert "--limit: -1 is out of range (at least 0)" in one_line(done.stderr)
         assert done.returncode == 2
+
+
+NO_MEMORY = """\
+import _testcapi
+CODES = [compile("\\n" * n + "def made(): pass", __file__, "exec") for n in range(60)]
+def run(n):
+    try:
+        _testcapi.set_nomemory(n, n + 1)
+        exec(CODES[n], {})
+    except MemoryError:
+        pass
+    _testcapi.remove_mem_hooks()
+for n in range(60):
+    run(n)
+print("ran")
+"""
+
+
+@pytest.mark.parametrize("mode", ["record -q -o run.data", "--report -v -o out", "-a -o out"])
+def test_a_function_seen_first_without_memory(python: Run, tmp_path: Path, mode: str):
+    """Of the allocations at the first sight of a function each fails in its turn."""
+    pytest.importorskip("_testcapi")
+    (tmp_path / "app.py").write_text(NO_MEMORY)
+    done = python("app.py", env={"PYFTRACE": mode})
+    assert (done.stdout, done.stderr, done.returncode) == ("ran\n", "", 0)

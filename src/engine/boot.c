@@ -28,9 +28,12 @@ ft_boot_arm(struct ft_engine *e, struct ft_tap *tap, bool spawned)
 static bool
 has_caller(PyFrameObject *frame)
 {
+    PyObject *exc = PyErr_GetRaisedException();
     PyFrameObject *back = PyFrame_GetBack(frame);
+    bool unknown = PyErr_Occurred() != NULL; /* no memory for the caller's frame object */
     Py_XDECREF(back);
-    return back != NULL;
+    PyErr_SetRaisedException(exc);
+    return back != NULL || unknown;
 }
 
 static bool

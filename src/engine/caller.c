@@ -18,11 +18,13 @@ code_of_frame(struct ft_engine *e, PyFrameObject *frame, PyCodeObject *code)
     return c;
 }
 
+/* A frame object that there is no memory for is no caller; the program never hears of it. */
 static void
 find_caller(struct ft_engine *e, struct ft_caller *caller, bool importing)
 {
     caller->code = NULL;
     caller->line = 0;
+    PyObject *exc = PyErr_GetRaisedException();
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     PyFrameObject *back = frame ? PyFrame_GetBack(frame) : NULL;
     Py_XDECREF(frame);
@@ -43,6 +45,7 @@ find_caller(struct ft_engine *e, struct ft_caller *caller, bool importing)
         Py_SETREF(back, PyFrame_GetBack(back));
     }
     Py_XDECREF(back);
+    PyErr_SetRaisedException(exc);
 }
 
 void
