@@ -320,7 +320,8 @@ struct ft_value_style {
     enum ft_values mode;
     uint32_t length; /* characters of one value */
 };
-/* Adds the value as one printable line. With FT_VALUES_STR a KeyboardInterrupt may be left set. */
+/* Adds the value as one printable line. What a signal's handler raised meanwhile is left set, with
+ * FT_VALUES_STR a KeyboardInterrupt alone. */
 void ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *style);
 void ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style *style);
 void ft_args_add(struct ft_strbuf *b, PyCodeObject *code, PyFrameObject *frame,

@@ -102,6 +102,32 @@ add_bytes(struct ft_valuer *v, const char *s, Py_ssize_t n)
     ft_strbuf_add_char(v->b, quote);
 }
 
+/* What a C function of CPython says of a value. New or NULL. Many of them run the handlers of
+ * signals that wait, PyObject_Str() for one; what a handler raises is the program's: it is kept. */
+PyObject *
+ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value)
+{
+    if (v->raised == NULL && PyErr_CheckSignals() < 0) {
+        v->raised = PyErr_GetRaisedException();
+    }
+    PyObject *str = say(value);
+    if (str == NULL && v->raised == NULL && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        v->raised = PyErr_GetRaisedException();
+    }
+    PyErr_Clear();
+    return str;
+}
+
+/* Ends with the exception that was set before, or with the one that a handler raised. */
+static void
+restore(struct ft_valuer *v, PyObject *saved)
+{
+    if (v->raised != NULL) {
+        Py_XSETREF(saved, v->raised);
+    }
+    PyErr_SetRaisedException(saved);
+}
+
 /* Adds what a C function of CPython says in a str. */
 static void
 add_str_object(struct ft_valuer *v, PyObject *str)
@@ -127,7 +153,7 @@ add_int(struct ft_valuer *v, PyObject *value)
         ft_strbuf_add_i64(v->b, small);
     }
     else if (FT_LONG_DIGITS(value) <= MAX_INT_DIGITS) {
-        add_str_object(v, PyLong_Type.tp_repr(value));
+        add_str_object(v, ft_value_said(v, PyLong_Type.tp_repr, value));
     }
     else {
         ft_strbuf_add_cstr(v->b, "<int of about ");
@@ -318,7 +344,7 @@ add_scalar(struct ft_valuer *v, PyObject *value)
         ft_value_quoted(v, value);
     }
     else if (type == &PyFloat_Type || type == &PyComplex_Type) {
-        add_str_object(v, type->tp_repr(value));
+        add_str_object(v, ft_value_said(v, type->tp_repr, value));
     }
     else if (type == &PyBytes_Type) {
         add_bytes(v, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
@@ -425,14 +451,14 @@ ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *
 {
     size_t start = b->len;
     /* Four bytes a character at most: enough to know whether to cut. */
-    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style};
+    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style, NULL};
     if (style->mode == FT_VALUES_STR) {
         add_by_str(&v, value);
     }
     else {
         PyObject *exc = PyErr_GetRaisedException();
         ft_value_any(&v, value);
-        PyErr_SetRaisedException(exc);
+        restore(&v, exc);
     }
     cut(b, start, style->length);
 }
@@ -504,23 +530,42 @@ needs_module(PyTypeObject *type)
     return !plain;
 }
 
+/* str(exc), most often without a call: a call may run the handlers of signals, which untraced
+ * would have run later. */
+static void
+add_exception_text(struct ft_valuer *v, PyObject *exc)
+{
+    reprfunc say = Py_TYPE(exc)->tp_str;
+    PyObject *args = ((PyBaseExceptionObject *)exc)->args;
+    PyObject *only = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
+    if (only != NULL && PyUnicode_CheckExact(only)
+        && say == ((PyTypeObject *)PyExc_KeyError)->tp_str) {
+        ft_strbuf_add_cstr(v->b, ": ");
+        ft_value_quoted(v, only);
+        return;
+    }
+    PyObject *text = only != NULL && PyUnicode_CheckExact(only)
+                             && say == ((PyTypeObject *)PyExc_BaseException)->tp_str
+                         ? Py_NewRef(only)
+                         : ft_value_said(v, say, exc);
+    if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) > 0) {
+        ft_strbuf_add_cstr(v->b, ": ");
+        add_str_object(v, Py_NewRef(text));
+    }
+    Py_XDECREF(text);
+}
+
 /* As the last line of a traceback has it: "ValueError: bad", "app.Error: no such row". */
 void
 ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style *style)
 {
     size_t start = b->len;
-    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style};
+    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style, NULL};
     PyObject *saved = PyErr_GetRaisedException();
     ft_value_type_name(&v, Py_TYPE(exc), needs_module(Py_TYPE(exc)));
     if (PyExceptionInstance_Check(exc) && is_readable(exc)) {
-        PyObject *text = Py_TYPE(exc)->tp_str(exc);
-        PyErr_Clear();
-        if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) > 0) {
-            ft_strbuf_add_cstr(b, ": ");
-            add_str_object(&v, Py_NewRef(text));
-        }
-        Py_XDECREF(text);
+        add_exception_text(&v, exc);
     }
-    PyErr_SetRaisedException(saved);
+    restore(&v, saved);
     cut(b, start, style->length);
 }

@@ -10,6 +10,7 @@ struct ft_valuer {
     size_t end;                          /* b->len at which there is enough: the rest is cut */
     int depth;                           /* containers open */
     const struct ft_value_style *style;
+    PyObject *raised;                    /* owned: what a signal's handler raised meanwhile */
 };
 
 static inline bool
@@ -18,6 +19,7 @@ ft_value_full(const struct ft_valuer *v)
     return v->b->len >= v->end;
 }
 
+PyObject *ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value);
 void ft_value_any(struct ft_valuer *v, PyObject *value);
 void ft_value_quoted(struct ft_valuer *v, PyObject *str);
 /* `<module.Class object>`, or with other words than " object". */

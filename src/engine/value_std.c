@@ -87,7 +87,7 @@ add_decimal(struct ft_valuer *v, PyObject *value)
     if (!is_exactly(value, "_decimal", "Decimal")) {
         return false;
     }
-    PyObject *str = Py_TYPE(value)->tp_str(value);   /* C, of an exact type */
+    PyObject *str = ft_value_said(v, Py_TYPE(value)->tp_str, value); /* C, of an exact type */
     ft_strbuf_add_cstr(v->b, "Decimal('");
     if (str != NULL) {
         add_text(v, str);
@@ -144,7 +144,8 @@ add_tz(struct ft_valuer *v, PyObject *tz)
         ft_strbuf_add_cstr(v->b, "datetime.timezone.utc");
         return;
     }
-    PyObject *str = is_exactly(tz, "_datetime", "timezone") ? Py_TYPE(tz)->tp_str(tz) : NULL;
+    PyObject *str =
+        is_exactly(tz, "_datetime", "timezone") ? ft_value_said(v, Py_TYPE(tz)->tp_str, tz) : NULL;
     if (str != NULL) {
         add_text(v, str);                /* "UTC+01:00" */
         Py_DECREF(str);
