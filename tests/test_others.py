@@ -58,7 +58,9 @@ def test_a_run_without_results_is_one_difference():
     before = Outcome({"a": "passed", "b": "passed"}, "0")
     after = Outcome({}, "killed by signal 11")
     assert differences("m", before, after) == [Difference("m (whole)", "0", "killed by signal 11")]
-    assert differences("m", Outcome({}, "2"), Outcome({}, "2")) == []
+    assert differences("m", Outcome({}, "0"), Outcome({}, "0")) == []
+    late = Outcome({}, "timed out")
+    assert differences("m", late, late) == [Difference("m (whole)", "timed out", "timed out")]
 
 
 def test_the_exit_status_counts_where_no_test_differs():
