@@ -1,0 +1,145 @@
+"""The commands tests/oracle/run and tests/oracle/mutants."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+CHUNK = 500
+HERE = Path(__file__).resolve().parent
+LIMIT = 1800  # seconds for one process, so that an engine that hangs ends
+
+
+def judged(seeds: range, whole: bool, lib: Path | None = None) -> dict:
+    """What a process of its own finds: a Result as a dictionary, or {"died": how}."""
+    words = ["worker", str(seeds.start), str(seeds.stop)] + (["--whole"] if whole else [])
+    path = [str(lib)] * (lib is not None) + [str(HERE.parent)]
+    done = subprocess.Popen(
+        [sys.executable, "-P", "-m", "oracle.command", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    try:
+        out, err = done.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        done.kill()
+        done.communicate()
+        return {"died": f"still running after {LIMIT} s"}
+    if done.returncode == 0:
+        found: dict = json.loads(out.splitlines()[-1])
+        return found
+    return {"died": f"status {done.returncode}: {err.strip()[-2000:]}"}
+
+
+def worker(start: int, stop: int, whole: bool) -> int:
+    from oracle import checks
+
+    result = checks.check(range(start, stop), whole)
+    print(json.dumps(vars(result)))
+    return 0
+
+
+def run(programs: int, jobs: int, seed: int, whole: bool) -> int:
+    begun = time.monotonic()
+    chunks = [
+        range(at, min(at + CHUNK, seed + programs)) for at in range(seed, seed + programs, CHUNK)
+    ]
+    events = failed = 0
+    compared: dict[str, int] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        for seeds, found in zip(chunks, pool.map(lambda s: judged(s, whole), chunks), strict=True):
+            if "died" in found:
+                failed += len(seeds)
+                print(f"seeds {seeds.start} to {seeds.stop - 1}: {found['died']}")
+                continue
+            events += found["events"]
+            for level, count in found["compared"].items():
+                compared[level] = compared.get(level, 0) + count
+            failed += len(found["failures"])
+            for number, texts in found["failures"].items():
+                for text in texts:
+                    print(f"seed {number}: {text}")
+    seconds = time.monotonic() - begun
+    version = ".".join(map(str, sys.version_info[:3]))
+    print(
+        f"oracle: Python {version}: {programs} programs, {events} events each way,"
+        f" {failed} programs with differences, {programs / seconds:.0f} programs/s"
+    )
+    print("compared: " + ", ".join(f"{level} {count}" for level, count in compared.items()))
+    return 1 if failed else 0
+
+
+def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
+    from oracle.build import Built
+    from oracle.faults import FAULTS
+
+    faults = [fault for fault in FAULTS if not names or fault.name in names]
+    seeds = range(seed, seed + programs)
+    with tempfile.TemporaryDirectory(prefix="oracle") as folder:
+        built = Built(Path(folder), jobs=jobs)
+
+        def killed(number: int) -> tuple[int, str]:
+            fault = faults[number]
+            source = built.source / fault.file
+            changed = source.with_name(f"mutant{number}.c")
+            fault.apply(built.source, changed)
+            target = built.folder / f"mutant{number}.o"
+            built.compile(changed, target)
+            lib = built.link(f"lib{number}", {built.object_of(source): target})
+            found = judged(seeds, True, lib)
+            if "died" in found:
+                return programs, found["died"].splitlines()[-1]
+            ways: dict[str, int] = {}
+            for texts in found["failures"].values():
+                for way in {text.partition(":")[0] for text in texts}:
+                    ways[way] = ways.get(way, 0) + 1
+            return len(found["failures"]), ", ".join(f"{way} {n}" for way, n in ways.items())
+
+        sound = judged(seeds, True, built.link("sound"))
+        if sound.get("failures", sound.get("died")):
+            print(f"the engine as it is does not pass: {sound}")
+            return 1
+        print(f"{'fault':<48} failed of {programs}")
+        status = 0
+        with ThreadPoolExecutor(jobs) as pool:
+            results = pool.map(killed, range(len(faults)))
+            for fault, (count, how) in zip(faults, results, strict=True):
+                enough = count * 100 >= fault.least * programs
+                status |= not enough
+                print(f"{fault.name:<48} {count:>4}{'' if enough else ' TOO FEW'}  {how}")
+                sys.stdout.flush()
+    return status
+
+
+def main() -> int:
+    p = argparse.ArgumentParser(prog="tests/oracle")
+    commands = p.add_subparsers(dest="command", required=True)
+    for name, programs in (("run", 1000), ("mutants", 100)):
+        command = commands.add_parser(name)
+        command.add_argument("--programs", type=int, default=programs)
+        command.add_argument("--jobs", type=int, default=2)
+        command.add_argument("--seed", type=int, default=0)
+    commands.choices["run"].add_argument("--whole", action="store_true")
+    commands.choices["mutants"].add_argument("names", nargs="*")
+    inner = commands.add_parser("worker")
+    inner.add_argument("start", type=int)
+    inner.add_argument("stop", type=int)
+    inner.add_argument("--whole", action="store_true")
+    a = p.parse_args()
+    if a.command == "worker":
+        return worker(a.start, a.stop, a.whole)
+    if a.command == "run":
+        return run(a.programs, a.jobs, a.seed, a.whole)
+    return mutants(a.programs, a.jobs, a.seed, a.names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

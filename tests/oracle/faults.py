@@ -1,0 +1,138 @@
+"""Deliberate faults of the engine. Each is an exact text and what stands in its place; a text that
+is not there exactly once is an error, so that a fault cannot be lost when the engine changes.
+
+Most are written around a callback of the table of events, which is the steadiest place: the row
+then names ``mutant``, a function put in front of the table."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+EVENTS = "engine/events.c"
+STACK = "engine/stack.c"
+TABLE = "const struct ft_event_row ft_event_table["
+
+
+class Fault(NamedTuple):
+    """``least``: how many of 100 programs must fail."""
+
+    name: str
+    file: str
+    replacements: tuple[tuple[str, str], ...]
+    least: int = 95
+
+    def apply(self, source: Path, to: Path) -> None:
+        """The file with the fault; ValueError when a text does not stand there exactly once."""
+        text = (source / self.file).read_text()
+        for old, new in self.replacements:
+            if text.count(old) != 1:
+                raise ValueError(
+                    f"fault '{self.name}': {self.file} has {text.count(old)} times, not once: {old}"
+                )
+            text = text.replace(old, new)
+        to.write_text(text)
+
+
+def around(name: str, event: str, callback: str, body: str, least: int = 95) -> Fault:
+    """A fault in the callback of one event; ``ON(callback)`` calls one with the arguments."""
+    mutant = (
+        "#define ON(callback) callback(self, args, nargsf, kw)\n"
+        "static PyObject *\nmutant(PyObject *self, PyObject *const *args, size_t nargsf,"
+        f" PyObject *kw)\n{{\n    (void)self, (void)args, (void)nargsf, (void)kw;\n    {body}\n}}\n"
+    )
+    row = f'{{"{event}", {callback},'
+    return Fault(
+        name,
+        EVENTS,
+        ((TABLE, mutant + TABLE), (row, row.replace(f" {callback},", " mutant,"))),
+        least,
+    )
+
+
+def drop(event: str, callback: str, least: int = 95) -> Fault:
+    return around(f"drop {event}", event, callback, "Py_RETURN_NONE;", least)
+
+
+DEPTH_STAYS = """
+    struct ft_thread *t = ft_thread_current;
+    uint32_t before = t ? t->top : 0;
+    PyObject *result = ON(on_unwind);
+    for (int slot = 0; t != NULL && t->top < before && slot < FT_MAX_TAPS; slot++) {
+        t->views[slot].depth++;
+    }
+    return result;"""
+
+PUSH_ON_CALL = """
+    if (PyFunction_Check(args[2])) {
+        PyObject *called[] = {PyFunction_GetCode(args[2]), args[1]};
+        Py_XDECREF(on_start(self, called, 2, NULL));
+        Py_RETURN_NONE;
+    }
+    return ON(on_call);"""
+
+EVERY_NINTH = "static unsigned n; if (++n % 9 == 0) { Py_RETURN_NONE; } return ON(%s);"
+
+FAULTS = (
+    drop("PY_START", "on_start"),
+    drop("PY_RESUME", "on_resume"),
+    drop("PY_THROW", "on_throw"),
+    drop("PY_RETURN", "on_return"),
+    drop("PY_YIELD", "on_yield"),
+    drop("PY_UNWIND", "on_unwind"),
+    drop("CALL", "on_call"),
+    drop("C_RETURN", "on_c_return"),
+    drop("C_RAISE", "on_c_raise"),
+    around("every 9th PY_START dropped", "PY_START", "on_start", EVERY_NINTH % "on_start"),
+    around("every 9th PY_RETURN dropped", "PY_RETURN", "on_return", EVERY_NINTH % "on_return"),
+    around("resume told as start", "PY_RESUME", "on_resume", "return ON(on_start);"),
+    around("throw told as resume", "PY_THROW", "on_throw", "return ON(on_resume);"),
+    around("yield told as return", "PY_YIELD", "on_yield", "return ON(on_return);"),
+    around("unwind told as return", "PY_UNWIND", "on_unwind", "return ON(on_return);"),
+    around("C_RAISE told as C_RETURN", "C_RAISE", "on_c_raise", "return ON(on_c_return);"),
+    around("push on CALL", "CALL", "on_call", PUSH_ON_CALL),
+    around("depth not restored on unwind", "PY_UNWIND", "on_unwind", DEPTH_STAYS),
+    Fault(
+        "verdict forgotten on unwind, frame not compared",
+        EVENTS,
+        (
+            (
+                "t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)",
+                "t->top == 0 || (way != FT_UNWIND && t->stack[t->top - 1].frame != frame))",
+            ),
+        ),
+    ),
+    Fault(
+        "activation serial reused",
+        STACK,
+        (("uint64_t serial = ++e->last_activation;", "uint64_t serial = 1;"),),
+    ),
+    Fault(
+        "a new serial at each resume",
+        STACK,
+        (
+            (
+                "way == FT_START ? NULL : ft_ptrmap_get(",
+                "way <= FT_RESUME ? NULL : ft_ptrmap_get(",
+            ),
+        ),
+    ),
+    Fault(
+        "-H forgotten",
+        STACK,
+        (("view->excluded || (v & FT_V_HIDE) ||", "view->excluded ||"),),
+    ),
+    Fault(
+        "-e goes on after its function",
+        STACK,
+        (("view->excluded -= (f.excluded & bit) != 0;", ""),),
+    ),
+    Fault(
+        "-f goes on after its function",
+        STACK,
+        (("view->inside -= (f.inside & bit) != 0;", ""),),
+    ),
+    Fault(
+        "-d shows one level more",
+        STACK,
+        (("view->depth >= filter->depth", "view->depth > filter->depth"),),
+    ),
+)  # fmt: skip
