@@ -1,7 +1,7 @@
 """Builds the extension and puts the start-up hook at the root of site-packages.
 
 Switches: PYFTRACE_BUILD, words of: debug (no optimisation), asan (AddressSanitizer and UBSan),
-werror."""
+werror, testclock (time stands still but for _engine.advance_clock())."""
 
 import os
 import shutil
@@ -110,7 +110,10 @@ setup(
             sources=sorted(sources),
             depends=sorted(headers),
             include_dirs=["src"],
-            define_macros=[("PYFTRACE_VERSION", f'"{version()}"')],
+            define_macros=[
+                ("PYFTRACE_VERSION", f'"{version()}"'),
+                *([("FT_TEST_CLOCK", None)] if "testclock" in SWITCHES else []),
+            ],
             extra_compile_args=flags(),
             extra_link_args=["-fsanitize=address,undefined"] if "asan" in SWITCHES else [],
         )

@@ -131,7 +131,23 @@ set_paths(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+#ifdef FT_TEST_CLOCK
+static PyObject *
+advance_clock(PyObject *Py_UNUSED(module), PyObject *ns)
+{
+    unsigned long long n = PyLong_AsUnsignedLongLong(ns);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    ft_clock_advance(n);
+    Py_RETURN_NONE;
+}
+#endif
+
 static PyMethodDef functions[] = {
+#ifdef FT_TEST_CLOCK
+    {"advance_clock", advance_clock, METH_O, "Move the clock of this build by nanoseconds."},
+#endif
     {"arm", (PyCFunction)(void (*)(void))ft_program_arm, METH_VARARGS | METH_KEYWORDS,
      "Attach a tap as a whole program's."},
     {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},

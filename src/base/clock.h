@@ -25,6 +25,11 @@ extern struct ft_clock ft_clock;
 void ft_clock_init(void);
 uint64_t ft_clock_monotonic_ns(void);
 
+#ifdef FT_TEST_CLOCK
+/* A build for tests: time stands still but for this; ticks are nanoseconds. */
+void ft_clock_advance(uint64_t ns);
+#endif
+
 /* Only where ft_clock.counter says so. */
 static inline uint64_t
 ft_clock_counter(void)
