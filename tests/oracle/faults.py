@@ -69,7 +69,7 @@ PUSH_ON_CALL = """
     }
     return ON(on_call);"""
 
-EVERY_NINTH = "static unsigned n; if (++n % 9 == 0) { Py_RETURN_NONE; } return ON(%s);"
+EVERY_NINTH = "static unsigned n; if (++n %% 9 == 0) { Py_RETURN_NONE; } return ON(%s);"
 
 FAULTS = (
     drop("PY_START", "on_start"),

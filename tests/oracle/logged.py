@@ -199,7 +199,7 @@ class Logging(ast.NodeTransformer):
     def hoisted(self, node: ast.stmt) -> "ast.stmt | list[ast.stmt]":
         """A statement that yields: the yield first, by itself, between its marks."""
         found = [n for n in ast.walk(node) if isinstance(n, ast.Yield)]
-        if not found or isinstance(node, ast.Expr) and isinstance(node.value, ast.Lambda):
+        if not found or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Lambda)):
             return node
         (plain,) = found
         marks = statements(

@@ -175,6 +175,14 @@ def stopping(n):
     yield n
     raise StopIteration(n)
 
+def raising(x):
+    raise KeyError(x)
+
+async def awaiting(n):
+    for i in range(n):
+        await Await()
+    return n
+
 def run(coro):
     steps = 0
     try:
@@ -707,6 +715,8 @@ class Writer:
         if name == "w":
             self.threads += 1
             return f"w{self.threads}"
+        if name in PLACES_OF_ESSENTIAL:
+            return r.choice(PLACES_OF_ESSENTIAL[name])
         assert name == "E"
         return r.choice(("ValueError", "KeyError"))
 
@@ -730,6 +740,10 @@ class Writer:
         r = self.random
         self.lines += ["def body():", f"    for i in range({r.randrange(2, 5)}):"]
         self.lines += ["        quietly(f0, i)"]
+        for rows in ESSENTIAL_ROWS:
+            self.lines.append("    try:")
+            self.statement(rows, 1, "        ")
+            self.lines += ["    except (Exception, GeneratorExit):", "        pass"]
         kind = r.random()
         if kind < 0.1:
             self.lines += ["    async def amain():", "        x = 0"]
@@ -754,6 +768,94 @@ class Writer:
         return "\n".join(self.lines) + "\n"
 
 
+# Each program has one of each of these in its body(), so that none is without the events that are
+# rare: resumed, closed, thrown into, left by an exception in the library and in C, a Python call
+# after a C call, a coroutine.
+ESSENTIAL = (
+    """
+x = sum({g2})
+---
+x = sum(y for y in {g2})
+---
+x = list(map({fn}, deep({n1})))
+---
+x = sum(Node(2))
+""",
+    """
+it = deep({n1})
+next(it)
+it.close()
+---
+it = stubborn({n1})
+next(it)
+next(it, None)
+it.throw(GeneratorExit)
+---
+it = iter(Node(1))
+next(it)
+try:
+    it.throw({E}({n}))
+except {E}:
+    pass
+""",
+    """
+with contextlib.closing({n}):
+    {f}
+---
+with contextlib.ExitStack() as stack:
+    stack.callback(int, "no number")
+    {f}
+---
+with careless({n}):
+    with contextlib.closing({g}) as it:
+        raise {E}({n})
+---
+contextlib.nullcontext({n}, {n}).__exit__({n}).absent
+contextlib.ExitStack().enter_context({n})
+""",
+    """
+sorted([{n}, 2], key=int.bit_length, reverse="no")
+---
+sorted([3, 4], key=raising)
+---
+next(iter([]))
+---
+getattr(Node(1), "missing")
+---
+len({n})
+---
+next(deep(0))
+""",
+    """
+x = len("ab")
+x = {f}
+---
+x = abs({n})
+for y in {g}:
+    x += y
+---
+x = max({n}, 1)
+x = Node(x).prop
+""",
+    """
+run({c})
+---
+co = amanaged({n}).__aenter__()
+try:
+    co.send(None)
+except StopIteration:
+    x = 1
+---
+run(awaiting({n1}))
+""",
+)
+PLACES_OF_ESSENTIAL = {
+    "g2": ("deep(2)", "deep(3)", "iter(Node(2))", "stubborn(2)"),
+    "n1": ("1", "2", "3"),
+}
+
+
+ESSENTIAL_ROWS = [table(text) for text in ESSENTIAL]
 KINDS = {
     "f": ("def", ANYWHERE_ROWS, "    return x if isinstance(x, int) else 0"),
     "g": ("def", GENERATOR_ROWS, "    yield a"),

@@ -98,7 +98,9 @@ def filters_agree(program: Program, full: dict[str, list[Event]], path: Path) ->
     if not program.threaded and not program.asyncio:
         tree = verbs(watch.live_tree([program], **chosen))
         if tree != replayed(path):
-            failures.append(f"live tree with {chosen} and its replay: {apart(tree, replayed(path))}")
+            failures.append(
+                f"live tree with {chosen} and its replay: {apart(tree, replayed(path))}"
+            )
     return failures
 
 
@@ -149,7 +151,9 @@ def counts_agree(programs: list[Program], path: Path, profiled: list[dict]) -> l
     loaded = {row[:5]: row[5:7] for row in recorded._tap.rows()}
     failures = []
     if live != loaded:
-        failures.append(f"reports: live and recorded differ in {set(live.items()) ^ set(loaded.items())}")
+        failures.append(
+            f"reports: live and recorded differ in {set(live.items()) ^ set(loaded.items())}"
+        )
     entered: dict[str, int] = {}
     for streams in profiled:
         for stream in streams.values():

@@ -1,0 +1,53 @@
+"""The oracle's short form; tests/oracle/run and tests/oracle/mutants are the long ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oracle import checks, faults, related, timed
+from oracle.build import ROOT, Built
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_generated_programs_agree_in_every_way(block: int, nothing_left_on):
+    result = checks.check(range(block * 50, block * 50 + 50), whole=True)
+    assert result.failures == {}
+    assert result.events > 5000
+    assert set(result.compared.values()) == {50}
+
+
+def test_generated_programs_equal_setprofile(nothing_left_on):
+    result = checks.check(range(1000, 1450))
+    assert result.failures == {}
+    assert result.programs == 450
+
+
+def test_known_programs_are_seen_as_they_are(nothing_left_on):
+    assert timed.check(range(150)) == {}
+
+
+def test_a_ring_is_the_end_of_all(nothing_left_on):
+    assert related.ring_is_a_suffix(range(100, 120)) == []
+
+
+def test_times_are_as_the_clock_says(tmp_path: Path):
+    lib = Built(tmp_path, defines=("FT_TEST_CLOCK",)).link("lib")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "oracle.timed", "1000", "1150"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(lib), str(TESTS)))},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert (done.stdout, done.stderr) == ("with its clock: 150 programs, 0 differ\n", "")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.name)
+def test_each_fault_can_be_made(fault: faults.Fault, tmp_path: Path):
+    fault.apply(ROOT / "src", tmp_path / "fault.c")
