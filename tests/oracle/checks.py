@@ -117,12 +117,12 @@ class Batch:
         path = self.folder / "full"
         found = watch.record(self.programs, path)
         for program, events in zip(self.programs, found, strict=True):
-            failures = related.filters_agree(program, events, self.folder / f"f{program.seed}")
-            for text in failures:
+            for text in related.filters_agree(program, events, self.folder):
                 self.result.fail(program.seed, "filters", text)
-        chosen = related.choose(self.programs[0].seed + 1)
-        for text in related.replay_agrees(self.programs, path, chosen):
-            self.result.fail(self.programs[0].seed, "replay", text)
+        first = self.programs[0].seed
+        for chosen in related.choose(first, found[0][watch.MAIN]):
+            for text in related.replay_agrees(path, chosen):
+                self.result.fail(first, "replay", text)
 
     def everything(self) -> None:
         """The library's functions and C calls as well."""
@@ -142,10 +142,9 @@ class Batch:
 
     def logged(self) -> None:
         """L2: against the programs' own log."""
-        programs = [logged.Logged(p.seed) for p in self.programs if not p.threaded]
+        programs = [logged.Logged(program.seed) for program in self.programs]
         found = watch.record(programs, self.folder / "logged")
         for program, events in zip(programs, found, strict=True):
-            seen = logged.renumbered(program.trace(events[watch.MAIN]))
-            told = logged.renumbered(program.log.entries)
-            if seen != told:
-                self.result.fail(program.seed, "logged", related.apart(told, seen))
+            told, seen = program.told(), program.trace(events)
+            if told != seen:
+                self.result.fail(program.seed, "logged", difference(told, seen))

@@ -4,6 +4,7 @@ what suspends and what goes on. The log knows nothing of sys.monitoring; the tra
 must be equal to it, kind by kind, each generator's run with its own serial."""
 
 import ast
+import threading
 from typing import Any
 
 from oracle.programs import ASYNCIO_PRELUDE, FILE, PRELUDE, Program
@@ -17,12 +18,15 @@ class Log:
     """What the program says of itself."""
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self.threads: dict[str, list[Entry]] = {}
         self.serial = 0
 
     def tools(self) -> dict[str, Any]:
         """What the transformed program calls."""
         return {"_begin": self.begin, "_delegate": Delegate, "_aiter": AIter, "_acm": ACm}
+
+    def add(self, entry: Entry) -> None:
+        self.threads.setdefault(threading.current_thread().name, []).append(entry)
 
     def begin(self, name: str, generator: bool) -> "Activation":
         return Activation(self, name, generator)
@@ -37,7 +41,7 @@ class Activation:
         log.serial += generator
         self.serial = log.serial if generator else 0
         self.name = name
-        self.add = log.entries.append
+        self.add = log.add
         self.end = "return"
         self.add(("start", name, self.serial))
 
@@ -279,19 +283,25 @@ class Logged(Program):
         space: dict = {"__name__": "generated", **self.log.tools()}
         exec(PRELUDE_CODE, space)
         exec(self.code, space)
-        self.log.entries.clear()  # what making the classes called is not main()'s
+        self.log.threads.clear()  # what making the classes called is not main()'s
         return space
 
-    def trace(self, events: list[Event]) -> list[Entry]:
+    def trace(self, threads: dict[str, list[Event]]) -> dict[str, list[Entry]]:
         """What of a recording the log can know: no class bodies, lambdas and generator expressions,
         no exception thrown into what never began."""
+        begun = {e.activation for events in threads.values() for e in events if e.event == "start"}
+        seen = {name: self.shown(events, begun) for name, events in threads.items()}
+        return {name: renumbered(entries) for name, entries in seen.items() if entries}
+
+    def told(self) -> dict[str, list[Entry]]:
+        """The log."""
+        return {name: renumbered(entries) for name, entries in self.log.threads.items()}
+
+    def shown(self, events: list[Event], begun: set[int]) -> list[Entry]:
         seen: list[Entry] = []
-        begun: set[int] = set()
         skip = 0
         for event in events:
             name = event.function or ""
-            if event.event == "start":
-                begun.add(event.activation)
             if skip and event.activation == skip:
                 skip = 0
                 if event.event == "unwind":

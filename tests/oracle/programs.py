@@ -800,17 +800,16 @@ except {E}:
 """,
     """
 with contextlib.closing({n}):
-    {f}
+    quietly({fn}, {n})
 ---
 with contextlib.ExitStack() as stack:
     stack.callback(int, "no number")
-    {f}
+    quietly({fn}, {n})
 ---
 with careless({n}):
     with contextlib.closing({g}) as it:
         raise {E}({n})
 ---
-contextlib.nullcontext({n}, {n}).__exit__({n}).absent
 contextlib.ExitStack().enter_context({n})
 """,
     """
@@ -835,7 +834,7 @@ for y in {g}:
     x += y
 ---
 x = max({n}, 1)
-x = Node(x).prop
+x = Node.double(x)
 """,
     """
 run({c})
