@@ -171,6 +171,7 @@ def _arm_recorder(options: opts.Options) -> None:
             folder=path,
             run=options.run_id,
             facts=folder.clean(process_facts()),
+            one_process=options.no_children,
             **options.tap_keywords(),
         )
     except folder.FolderError as error:
@@ -218,7 +219,9 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
     try:
         tap.close()
         engine.stop()
-        calls, lost, _, reason = tap.recorded
+        calls, lost, _, reason, dropped = tap.recorded
+        if forked and options.no_children:
+            return
         path = options.output or ""
         if reason:
             say(f"the recording stopped: {reason}; {lost} events are missing")
@@ -229,22 +232,28 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         return
     try:
         if engine.read_run(path)[1] == os.getpid():
-            _closing_line(path, calls)
+            _closing_line(path, calls, dropped)
     except (OSError, MemoryError) as error:  # it is whole: there is no descriptor to look with
         say(f"cannot look into {path}: {getattr(error, 'strerror', None) or 'out of memory'}")
 
 
-def _closing_line(path: str, calls: int) -> None:
-    from pyftrace.folder import DEFAULT
+def _closing_line(path: str, calls: int, dropped: int) -> None:
+    from pyftrace.folder import DEFAULT, is_subinterpreter
 
+    mine = f"{os.getpid()}-"
     pids = [name.partition("-")[0] for name in os.listdir(path) if name.endswith(".defs")]
     processes = len({*pids, str(os.getpid())})
     shown = os.path.relpath(path) if path.startswith(os.getcwd()) else path
     others = f", and those of {processes - 1} more processes," if processes > 2 else ""
     others = ", and those of another process," if processes == 2 else others
     if processes == 1 and len(pids) > 1:
-        others = ", and those of sub-interpreters,"
+        own = [name for name in os.listdir(path) if name.startswith(mine) and name[-5:] == ".defs"]
+        inner = any(is_subinterpreter(os.path.join(path, name)) for name in own)
+        others = f", and those of {'sub-interpreters' if inner else 'what ran before exec'},"
     word = "call" if calls == 1 else "calls"
+    if dropped:
+        word += ", the last of them"
+        others = others.rstrip(",")
     argument = "" if shown == DEFAULT else " " + opts.join([shown])
     say(f"{calls} {word}{others} recorded in {shown}; to see them: pyftrace replay{argument}")
 

@@ -30,7 +30,7 @@ class Tap:
     A recorder writes into the directory ``folder`` (``OSError``), which must belong to the run
     ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, ``ring``
     keeps the last bytes of each thread (0: all), ``facts`` are keys and values by turns that are
-    kept of the process.
+    kept of the process. With ``one_process`` a forked child leaves it.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Tap:
         ring: int = 0,
         facts: tuple[str, ...] = (),
         percentiles: bool = False,
+        one_process: bool = False,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -119,9 +120,9 @@ class Tap:
     @property
     def threads(self) -> int: ...
     @property
-    def recorded(self) -> tuple[int, int, int, str]:
-        """Of a recorder: (calls recorded, events lost, errno of what stopped it or 0, that in
-        words)."""
+    def recorded(self) -> tuple[int, int, int, str, int]:
+        """Of a recorder: (calls seen, events lost, errno of what stopped it or 0, that in words,
+        events that a ring has let go of)."""
     def nodes(self) -> list[tuple[int, str, str, str, int, int, int, int]]:
         """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, calls,
         total_ns, self_ns)``; parent is 0 for an outermost call, else 1 + the index of its row."""

@@ -105,6 +105,18 @@ def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
     return found
 
 
+def is_subinterpreter(defs: str) -> bool:
+    """Whether a file of definitions is a sub-interpreter's: a flag in its head (format.h)."""
+    import sys
+
+    try:
+        with open(defs, "rb") as file:
+            head = file.read(24)
+    except OSError:
+        return False
+    return bool(int.from_bytes(head[20:24], sys.byteorder) & 1 << 3)
+
+
 def _refuse_link(path: str) -> None:
     """Whoever can plant a link could have us write into another's recording."""
     try:

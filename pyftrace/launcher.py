@@ -35,9 +35,23 @@ def launch(options: opts.Options, words: "list[str]", file_only: bool = False) -
     environment["PYFTRACE"] = opts.join(opts.words_of(options))
     _announce(options, target)
     if target.foreign:
+        if not options.quiet:
+            _say_where(options, words[0])
         os.execve(target.words[0], [words[0], *target.words[1:]], environment)
     python = target.python or sys.executable
     os.execve(python, [python, *flags, *target.words], environment)
+
+
+def _say_where(options: opts.Options, name: str) -> None:
+    """At the end nobody is left to say it: the command takes our place."""
+    path = options.output or folder.DEFAULT
+    shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+    argument = "" if shown == folder.DEFAULT else " " + opts.join([shown])
+    print(
+        f"pyftrace: the Pythons that {os.path.basename(name)} starts are recorded in {shown};"
+        f" to see them: pyftrace replay{argument}",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
 
 
 def _announce(options: opts.Options, target: Target) -> None:

@@ -50,6 +50,8 @@ def resolve(words: "list[str]", file_only: bool = False, any_command: bool = Fal
             raise Refusal(f"{first} is a directory without __main__.py")
         return _console_script(found, words, any_command)
     if os.path.exists(first):
+        if any_command and not file_only and _is_command(first):
+            return _console_script(os.path.abspath(first), words, any_command)
         _check_readable(first)
         return Target(_as_file(words), f"Running script: {first}")
     found = None if file_only or os.sep in first else _on_path(first)
@@ -82,6 +84,18 @@ def _check_readable(path: str) -> None:
                 pass
     except OSError as error:
         raise Refusal(f"cannot read {path}: {error.strerror}") from None
+
+
+def _is_command(path: str) -> bool:
+    """An executable file that is no Python program: of machine code, or of another interpreter."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode) or not os.access(path, os.X_OK):
+            return False
+        with open(path, "rb") as file:
+            head = file.read(4)
+    except OSError:
+        return False
+    return head == b"\x7fELF" or (head[:2] == b"#!" and _interpreter_of(path) is None)
 
 
 def _on_path(name: str) -> str | None:

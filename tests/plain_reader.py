@@ -250,15 +250,15 @@ def segments_of(data: bytes) -> "list[tuple[tuple[int, ...], bytes]]":
     """(head, what stands behind it) of each segment of a lane."""
     segment_size = LANE.unpack_from(data, HEAD.size)[1]
     found = []
-    at, ring = HEAD.size + LANE.size, segment_size > 0
-    places = [4096 + i * segment_size for i in range(8)] if ring else None
-    while places or (not ring and at + SEGMENT.size <= len(data)):
-        at = places.pop(0) if places else at
-        segment = SEGMENT.unpack_from(data, at)
-        if segment[0] == 0x31474553:
+    places = [(HEAD.size + LANE.size, len(data))]
+    if segment_size:
+        places = [(4096 + i * segment_size, 4096 + (i + 1) * segment_size) for i in range(8)]
+    for at, end in places:
+        while at + SEGMENT.size <= min(end, len(data)):
+            segment = SEGMENT.unpack_from(data, at)
+            if segment[0] != 0x31474553:
+                break
             size = segment[3] if segment[1] & 1 else segment[2]
             found.append((segment, data[at + SEGMENT.size : at + size]))
-        elif not ring:
-            break
-        at += segment[2]
+            at += segment[2]
     return found

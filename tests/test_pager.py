@@ -2,6 +2,7 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,21 @@ def test_a_pager_that_is_not_there_is_done_without(recorded: Path):
 def test_a_terminal_has_colors_unless_told_otherwise(recorded: Path):
     assert "\x1b[" in on_a_terminal(recorded, "replay", PAGER="cat")[1]
     assert "\x1b[" not in on_a_terminal(recorded, "replay", PAGER="cat", NO_COLOR="1")[1]
+
+
+@pytest.mark.parametrize("verb", ["replay", "dump"])
+def test_ctrl_c_ends_it_while_nobody_reads(verb: str, recorded: Path):
+    (recorded / "app.py").write_text(PROGRAM.replace("5000", "500000"))
+    subprocess.run(
+        [sys.executable, "-m", "pyftrace", "record", "-q", "app.py"],
+        cwd=recorded, env=clean_environment(), check=True,
+    )  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "pyftrace", verb],
+        cwd=recorded, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.read(1)  # it has begun: from now on it waits for us
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == -signal.SIGINT
+        assert process.stderr.read() == b""

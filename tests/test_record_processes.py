@@ -299,3 +299,38 @@ def test_a_test_suite_run_by_xdist(python: Run, tmp_path: Path):
     found = calls(tmp_path / "run.data")
     assert (found["used"], found["test_used"]) == (20, 20)
     assert processes(tmp_path / "run.data") == 3
+
+
+def test_no_children_leaves_forked_ones_out(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import os\ndef f(): pass\nf()\npid = os.fork()\n"
+        "if not pid:\n    for _ in range(9): f()\n    raise SystemExit\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    done = pyftrace("record", "--no-children", "app.py")
+    assert "1 call recorded in pyftrace.data" in done.stderr and done.stderr.count("\n") == 1
+    assert api.open(tmp_path / "pyftrace.data").report().calls("f") == 1
+
+
+def test_a_command_may_be_a_path(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text("def f(): pass\nf()\n")
+    script = tmp_path / "run.sh"
+    script.write_text(f"#!/bin/sh\n{sys.executable} app.py\nexit 3\n")
+    script.chmod(0o755)
+    done = pyftrace("record", "./run.sh")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == (
+        "pyftrace: the Pythons that run.sh starts are recorded in pyftrace.data;"
+        " to see them: pyftrace replay\n"
+    )
+    assert api.open(tmp_path / "pyftrace.data").report().calls("f") == 1
+
+
+def test_what_ran_before_exec_is_named(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import os, sys\ndef f(): pass\nf()\n"
+        "if len(sys.argv) < 2: os.execv(sys.executable, [sys.executable, 'app.py', 'again'])\n"
+    )
+    done = pyftrace("record", "app.py")
+    assert "1 call, and those of what ran before exec, recorded in" in done.stderr
+    assert api.open(tmp_path / "pyftrace.data").report().calls("f") == 2

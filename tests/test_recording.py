@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Run
 
+import pyftrace as api
+
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = [
     path
@@ -406,3 +408,33 @@ def test_a_verb_reads_a_directory_that_cannot_be_written(recorded: Path, pyftrac
     for path in (recorded.parent / "copy").iterdir():
         path.chmod(0o400)
     assert pyftrace("replay", "copy").stdout == pyftrace("replay").stdout
+
+
+def test_threads_that_follow_one_another_share_a_ring(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import threading\ndef handle(): pass\n"
+        "def request():\n    for _ in range(5): handle()\n"
+        "for _ in range(400):\n"
+        "    t = threading.Thread(target=request); t.start(); t.join()\n"
+    )
+    assert "2400 calls recorded in" in pyftrace("record", "--ring", "1M", "app.py").stderr
+    trace = api.open(tmp_path / "pyftrace.data")
+    assert (trace.info["state"], trace.report().calls("handle")) == ("COMPLETE", 2000)
+    assert len(list((tmp_path / "pyftrace.data").glob("*.lane"))) == 1
+    # A smaller one, and more threads: the last of them are there, whole.
+    (tmp_path / "app.py").write_text(
+        (tmp_path / "app.py").read_text().replace("range(5)", "range(5000)")
+    )
+    done = pyftrace("record", "--ring", "256k", "app.py")
+    assert "2000400 calls, the last of them recorded in" in done.stderr
+    trace = api.open(tmp_path / "pyftrace.data")
+    info, kept = trace.info, trace.report().calls("handle")
+    assert 50_000 < kept < 300_000
+    assert info["events"] + info["missing"] == 2 * 2000400
+
+
+def test_the_closing_line_counts_calls_not_resumes(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "def g():\n    for i in range(50): yield i\ndef f(): return sum(g())\nf()\nf()\n"
+    )
+    assert pyftrace("record", "app.py").stderr.startswith("pyftrace: 4 calls recorded in")

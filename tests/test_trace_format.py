@@ -127,7 +127,7 @@ def test_offsets_are_those_of_the_header(struct: str, section: str):
         ("FT_TRACE_VERSION", "version 1"),
         ("FT_HEAD_CALLS", "at most 256"),
         ("FT_RING_START", "4096"),
-        ("FT_RING_SEGMENTS", "there are 8"),
+        ("FT_RING_SEGMENTS", "there are 8 places"),
         ("FT_LIKELY_SLOTS", "a table of 256"),
         ("FT_RUN_SLOTS", "another table of 256"),
         ("FT_STOP_MAX_SIZE", "100000: max_size"),

@@ -83,7 +83,7 @@ struct ft_tap_args {
     PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
     unsigned int depth, value_length;
     unsigned long long ring;
-    int args, time, path, color, callers, percentiles, fd;
+    int args, time, path, color, callers, percentiles, one_process, fd;
 };
 
 int ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a);

@@ -11,6 +11,13 @@
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
+/* What is written to a descriptor is a recording's: with the GIL, and not from within a callback. */
+static bool
+signal_waits(void)
+{
+    return PyErr_CheckSignals() < 0;
+}
+
 static int
 open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
@@ -32,7 +39,7 @@ open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
         return self->out == NULL ? -1 : 0;
     }
     else if (a->fd >= 0) {
-        self->out = ft_output_fd(a->fd);
+        self->out = ft_output_fd(a->fd, signal_waits);
         if (self->out == NULL) {
             PyErr_NoMemory();
             return -1;
@@ -112,13 +119,13 @@ on_forked(struct ft_tap *tap)
 }
 
 static void
-wire(struct ft_tap_object *self)
+wire(struct ft_tap_object *self, bool one_process)
 {
     self->tap.sink = self->sink;
     self->tap.filter = &self->filter;
     self->tap.values = &self->values;
     self->tap.owner = (PyObject *)self;
-    self->tap.one_process = self->report;
+    self->tap.one_process = self->report || one_process;
     /* Values of the program's making run its code, and so may a stream. */
     bool stream = self->out != NULL && !self->file && !self->fd;
     self->tap.may_raise = stream || self->values.mode == FT_VALUES_STR;
@@ -156,7 +163,7 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->engine = &ft_state_of(self->module)->engine;
     if (choose_kind(self, a.kind) == 0 && ft_tap_fill_filter(&self->filter, &a) == 0
         && parse_values(self, &a) == 0 && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
-        wire(self);
+        wire(self, a.one_process != 0);
         return (PyObject *)self;
     }
     Py_DECREF(self);
@@ -339,7 +346,7 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
     return error ? error : Py_NewRef(Py_None);
 }
 
-/* (calls, events lost, error number, its text) of a recorder. */
+/* (calls, events lost, error number, its text, events let go of) of a recorder. */
 static PyObject *
 tap_recorded(PyObject *op, void *Py_UNUSED(unused))
 {
@@ -355,7 +362,7 @@ tap_recorded(PyObject *op, void *Py_UNUSED(unused))
     const char *text = state.error == 0                  ? ""
                        : state.error == FT_STOP_MAX_SIZE ? "--max-size is reached"
                                                          : strerror(state.error);
-    return Py_BuildValue("KKis", state.calls, state.lost, state.error, text);
+    return Py_BuildValue("KKisK", state.calls, state.lost, state.error, text, state.dropped);
 }
 
 static PyMethodDef methods[] = {

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 
 #define BUFFER_SIZE (1 << 16)
 #define HIGH_FD 1000
+#define ASK_MS 100
 #define WAIT_TRIES 100                   /* of a millisecond, for another thread's write */
 
 /* What tells a file from one made later under its name, which may have its inode's number. */
@@ -293,19 +296,46 @@ ft_output_memory(struct ft_strbuf *b)
 struct plain {
     struct ft_output base;               /* first */
     int fd;
+    bool regular;
+    bool (*give_up)(void);
     size_t len;
     char buffer[BUFFER_SIZE];
 };
 
+/* True: so much can be written without waiting. A signal that came before the wait would not end
+ * it, so nothing waits for long without asking. */
+static bool
+wait_for_reader(struct plain *f)
+{
+    struct pollfd wait = {.fd = f->fd, .events = POLLOUT};
+    while (f->give_up == NULL || !f->give_up()) {
+        int n = poll(&wait, 1, ASK_MS);
+        if (n > 0 || (n < 0 && errno != EINTR)) {
+            return true; /* what is wrong the write will tell */
+        }
+    }
+    f->base.error = EINTR;
+    return false;
+}
+
 static void
 plain_send(struct plain *f, const char *s, size_t len)
 {
-    size_t done;
-    if (f->base.error == 0) {
-        f->base.error = write_all(f->fd, s, len, &done);
-    }
-    else {
+    if (f->base.error != 0) {
         f->base.lost_lines++;
+        return;
+    }
+    while (len > 0 && (f->regular || wait_for_reader(f))) {
+        ssize_t n = write(f->fd, s, f->regular || len < PIPE_BUF ? len : PIPE_BUF);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            f->base.error = n < 0 ? errno : EIO;
+            return;
+        }
+        s += n;
+        len -= (size_t)n;
     }
 }
 
@@ -337,18 +367,22 @@ plain_write(struct ft_output *out, struct ft_str text)
 static void
 plain_close(struct ft_output *out)
 {
+    ((struct plain *)out)->give_up = NULL; /* there is nobody left to tell */
     plain_flush(out);
     free(out);
 }
 
 struct ft_output *
-ft_output_fd(int fd)
+ft_output_fd(int fd, bool (*give_up)(void))
 {
     struct plain *f = calloc(1, sizeof(*f));
     if (f == NULL) {
         return NULL;
     }
     f->base = (struct ft_output){plain_write, plain_flush, plain_close, 0, 0};
+    struct stat st;
     f->fd = fd;
+    f->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    f->give_up = give_up;
     return &f->base;
 }

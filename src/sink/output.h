@@ -31,8 +31,10 @@ void ft_output_file_forked(struct ft_output *out);
 /* Async-signal-safe: writes what the buffer holds with write(2) alone. */
 void ft_output_file_emergency(struct ft_output *out);
 
-/* Into a descriptor of the caller's, which stays open; buffered. */
-struct ft_output *ft_output_fd(int fd);
+/* Into a descriptor of the caller's, which stays open; buffered. While the reader
+ * is waited for, `give_up` is asked; true: nothing more is written, and the error is EINTR. NULL:
+ * never. */
+struct ft_output *ft_output_fd(int fd, bool (*give_up)(void));
 
 /* Collects into `b`, borrowed. */
 struct ft_output *ft_output_memory(struct ft_strbuf *b);

@@ -218,9 +218,10 @@ ft_record_state(const struct ft_sink *sink, struct ft_record_state *state)
     const struct record *r = (const struct record *)sink;
     state->error = r->error;
     state->lost = r->head->lost;
+    state->dropped = r->head->dropped;
     state->calls = r->ended_calls;
     for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
-        state->calls += lane->calls + lane->starts;
+        state->calls += lane->calls + lane->starts - lane->resumes;
     }
 }
 

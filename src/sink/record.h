@@ -27,6 +27,7 @@ struct ft_record_state {
     int error;                   /* errno or FT_STOP_MAX_SIZE of what stopped it; 0 */
     uint64_t lost;               /* events since then */
     uint64_t calls;              /* started so far, kept or not */
+    uint64_t dropped;            /* events that a ring has let go of */
 };
 void ft_record_state(const struct ft_sink *sink, struct ft_record_state *state);
 /* Async-signal-safe: the end mark of a process that is about to be killed by `signum`. */

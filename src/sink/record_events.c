@@ -344,6 +344,7 @@ ft_record_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     *lane->next = call->func->id + 1;
     push(lane, call->func->id);
+    lane->resumes += call->way == FT_RESUME || call->way == FT_THROW;
     if (bare) {
         put_run(lane, call, now);
     }

@@ -45,7 +45,7 @@ ft_record_segment_close(struct record_lane *lane, bool ended)
     s->end_depth = lane->depth;
     if (ended && lane->file->space.map != NULL && !(s->flags & FT_SEGMENT_CLOSED)) {
         uint64_t size = aligned(s->used);
-        if (size < s->size && !lane->file->ring) {
+        if (size < s->size) {
             s->size = size;
         }
     }
@@ -147,21 +147,40 @@ ft_record_files_close(struct record *r)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* The ring's next segment, emptied; what it held is let go of. */
-static uint8_t *
-ring_next(struct record *r, struct record_file *file, size_t *size)
+/* What a place of the ring holds is let go of. Its first segment goes first: without it the place is
+ * empty to a reader, whatever stands behind. */
+static void
+empty_place(struct record *r, uint8_t *place, size_t len)
 {
-    *size = ring_segment_size(r);
-    if (file->at + *size > file->space.len) {
+    uint64_t size;
+    for (size_t at = 0; at + sizeof(struct ft_segment) <= len; at += size) {
+        const struct ft_segment *old = (const struct ft_segment *)(const void *)(place + at);
+        size = old->size;
+        if (old->magic != FT_SEGMENT_MAGIC || size == 0 || size > len - at) {
+            break;
+        }
+        r->head->dropped += 2 * old->starts + old->depth - old->end_depth;
+    }
+    __atomic_store_n((uint32_t *)(void *)place, 0, __ATOMIC_RELEASE);
+    memset(place, 0, len);
+}
+
+/* What is left of the place by a thread that ended, or the next place of the ring, emptied. */
+static uint8_t *
+ring_next(struct record *r, struct record_file *file, size_t need, size_t *size)
+{
+    size_t len = ring_segment_size(r), within = (file->at - FT_RING_START) % len;
+    if (within != 0 && within + need <= len) {
+        *size = len - within;
+        return file->space.map + file->at;
+    }
+    file->at += within != 0 ? len - within : 0;
+    if (file->at + len > file->space.len) {
         file->at = FT_RING_START;
     }
-    struct ft_segment *old = (struct ft_segment *)(void *)(file->space.map + file->at);
-    if (old->magic == FT_SEGMENT_MAGIC) {
-        r->head->dropped += 2 * old->starts + old->depth - old->end_depth;
-        __atomic_store_n(&old->magic, 0, __ATOMIC_RELEASE);
-        memset(old, 0, *size);
-    }
-    return (uint8_t *)old;
+    *size = len;
+    empty_place(r, file->space.map + file->at, len);
+    return file->space.map + file->at;
 }
 
 /* What is left of the piece, or a new one. */
@@ -285,8 +304,8 @@ ft_record_room(struct record *r, struct record_lane *lane, size_t need, uint64_t
         return false;
     }
     size_t size, whole = HEAD_MAX(lane->depth, lane->task_name.len) + need;
-    uint8_t *at =
-        r->ring ? ring_next(r, lane->file, &size) : piece_next(r, lane->file, whole, &size, &error);
+    uint8_t *at = r->ring ? ring_next(r, lane->file, whole, &size)
+                          : piece_next(r, lane->file, whole, &size, &error);
     if (at == NULL) {
         ft_record_stop(r, error);
         return false;
@@ -318,7 +337,7 @@ ft_record_lane_end(struct record *r, struct record_lane *lane)
         r->files = lane->file;
         lane->file = NULL;
     }
-    r->ended_calls += lane->calls;
+    r->ended_calls += lane->calls - lane->resumes;
     struct record_lane **at = &r->lanes;
     while (*at != lane) {
         at = &(*at)->after;
@@ -338,7 +357,7 @@ ft_record_lane_forget(struct record_lane *lane)
     lane->segment = NULL;
     lane->p = lane->limit = lane->end = NULL;
     lane->starts = 0;
-    lane->before = lane->calls = lane->lost = 0;
+    lane->before = lane->calls = lane->resumes = lane->lost = 0;
     lane->described = false;
     lane->forked = true;
 }

@@ -42,6 +42,7 @@ struct record_lane {
     bool forked;                 /* no segment since the fork */
     uint64_t before;             /* events before this segment */
     uint64_t calls;              /* starts before this segment, of all kinds */
+    uint64_t resumes;            /* those of them that were resumes or throws */
     uint64_t lost;               /* events since the recording stopped */
     uint64_t task;               /* serial, 0: none */
     uint32_t task_depth;         /* open calls when it began */

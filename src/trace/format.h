@@ -125,7 +125,8 @@ enum ft_segment_flags {
     FT_SEGMENT_FORK = 1 << 1, /* the thread's first: what is open began in the parent */
 };
 
-/* A ring's segments begin at this place, each `segment_size` behind the other. */
+/* A ring's places begin here, each `segment_size` behind the other; a place holds one segment, or
+ * those of threads that ended and were followed by another. */
 #define FT_RING_START 4096
 #define FT_RING_SEGMENTS 8
 #define FT_RING_LEAST (1 << 18) /* bytes for all of them */

@@ -153,7 +153,7 @@ index_segments(struct ft_trace *t, struct ft_trace_process *p, int fd, const cha
     return 0;
 }
 
-/* Each place may be not yet used, or being emptied. */
+/* Each place may be not yet used, or being emptied; else it holds segments one behind the other. */
 static int
 index_ring(struct ft_trace *t, struct ft_trace_process *p, int fd, const char *path, uint64_t size,
            uint64_t segment_size)
@@ -163,9 +163,11 @@ index_ring(struct ft_trace *t, struct ft_trace_process *p, int fd, const char *p
         ft_trace_damaged(t, path, CUT_SHORT, size);
     }
     for (uint64_t i = 0; i < FT_RING_SEGMENTS; i++) {
-        uint64_t at = FT_RING_START + i * segment_size;
-        if (read_segment(t, fd, path, at, segment_size, &s) && !add_segment(t, p, at, &s)) {
-            return ENOMEM;
+        uint64_t at = FT_RING_START + i * segment_size, end = at + segment_size;
+        for (; at < end && read_segment(t, fd, path, at, end - at, &s); at += s.size) {
+            if (!add_segment(t, p, at, &s)) {
+                return ENOMEM;
+            }
         }
     }
     return 0;
