@@ -282,6 +282,13 @@ def test_dump_raw_is_a_line_an_event(recorded: Path, pyftrace: Run):
     assert re.fullmatch(r"\d+\.\d{9} \d+/\d+ 0 start main \S+/app\.py:9", lines[0])
 
 
+def test_dump_and_report_to_a_file_are_whole(recorded: Path, pyftrace: Run):
+    for words in (["dump"], ["dump", "--format", "raw"], ["report"]):
+        plain = pyftrace(*words).stdout
+        assert pyftrace(*words, "-o", "out").stdout == ""
+        assert (recorded.parent / "out").read_text() == plain and plain
+
+
 # ---- the directory -------------------------------------------------------------------------------
 
 

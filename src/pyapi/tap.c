@@ -293,8 +293,12 @@ tap_write(PyObject *op, PyObject *text)
 static PyObject *
 tap_flush(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    if (SELF(op)->out != NULL && !SELF(op)->closed) {
-        SELF(op)->out->flush(SELF(op)->out);
+    struct ft_tap_object *self = SELF(op);
+    if (self->out != NULL && !self->closed) {
+        if (self->kind == FT_TAP_JSONL || self->kind == FT_TAP_RAW) {
+            ft_dump_flush(self->sink);
+        }
+        self->out->flush(self->out);
     }
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }

@@ -293,6 +293,12 @@ close_sink(struct ft_sink *sink)
     free(d);
 }
 
+void
+ft_dump_flush(struct ft_sink *sink)
+{
+    send((struct dump *)sink);
+}
+
 static const struct ft_sink_ops ops = {
     .name = "dump",
     .locked = true,
