@@ -5,6 +5,11 @@ import sys
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    import _signal  # type: ignore[import-not-found, unused-ignore]
+
+    # Ctrl-C ends a command as it ends others, without a traceback of whatever it was importing.
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     try:
         from pyftrace.cli import run
 

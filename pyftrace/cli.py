@@ -1,5 +1,7 @@
 """The command line: help, version, verbs, and otherwise a target to trace."""
 
+import errno
+import os
 import sys
 
 from pyftrace import options as opts
@@ -127,16 +129,50 @@ RECORD_WORDS = {
 }
 
 
+def say(text: str) -> None:
+    """Text to standard output; OSError when it is closed, which print() would not mind."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    print(text, end="")
+
+
+def _hush() -> None:
+    # What is left in the stream has nowhere to go, and Python would say so at its end.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError:
+        pass
+
+
 def _verb(verb: str, words: "list[str]") -> int:
     import importlib
 
     module = importlib.import_module(f"pyftrace.commands.{verb}")
-    status: int = module.main(words)
+    try:
+        status: int = module.main(words)
+    except SystemExit as end:  # argparse's, after its help or its line
+        status = end.code if isinstance(end.code, int) else 0
     return status
 
 
 def run(words: "list[str]") -> int:
-    """The exit status; does not return when a target is run (exec)."""
+    """The exit status, once all is written; does not return when a target is run (exec)."""
+    try:
+        status = _run(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        _hush()
+        return 0
+    except OSError as error:
+        _hush()
+        refuse(f"cannot {f'read {error.filename}' if error.filename else 'write'}:"
+               f" {error.strerror or error}")  # fmt: skip
+        return 1
+
+
+def _run(words: "list[str]") -> int:
     if words and words[0] in RESERVED:
         return refuse(
             f"'{words[0]}' is a verb of a coming version;"
@@ -148,10 +184,10 @@ def run(words: "list[str]") -> int:
     try:
         fields, target, ended = opts.parse(words[1:] if record else words)
         if ended == "-h":
-            print(record_help() if record else help_text(), end="")
+            say(record_help() if record else help_text())
             return 0
         if ended == "-V":
-            print(f"pyftrace version {__version__}")
+            say(f"pyftrace version {__version__}\n")
             return 0
         options = opts.Options(**fields, record=record)
     except opts.OptionError as error:

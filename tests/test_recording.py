@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Run
+from conftest import Run, clean_environment
 
 import pyftrace as api
 
@@ -445,3 +445,69 @@ def test_the_closing_line_counts_calls_not_resumes(pyftrace: Run, tmp_path: Path
         "def g():\n    for i in range(50): yield i\ndef f(): return sum(g())\nf()\nf()\n"
     )
     assert pyftrace("record", "app.py").stderr.startswith("pyftrace: 4 calls recorded in")
+
+
+# ---- where it goes -------------------------------------------------------------------------------
+
+VERBS = ["replay", "report", "graph", "dump", "info"]
+
+
+def written_to(redirection: str, folder: Path, *words: str) -> tuple[int, str]:
+    """The exit status and what stands on standard error."""
+    import subprocess
+    import sys
+
+    command = f"exec '{sys.executable}' -m pyftrace {' '.join(words)} {redirection}"
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=clean_environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", [*VERBS, "info --json", "--help", "-V", "record -h"])
+def test_a_closed_standard_output_is_one_line(words: str, recorded: Path):
+    status, said = written_to(">&-", recorded.parent, words)
+    assert said.startswith("pyftrace: cannot write: standard output is closed")
+    assert (status, said.count("\n")) == (1, 1)
+
+
+@pytest.mark.parametrize("verb", VERBS[:-1])
+def test_a_closed_standard_output_does_not_matter_to_a_file(verb: str, recorded: Path):
+    assert written_to(">&-", recorded.parent, verb, "-o", "out") == (0, "")
+    assert "main" in (recorded.parent / "out").read_text()
+
+
+@pytest.mark.parametrize("words", [*VERBS, "--help", "-V", "record -h", "replay --help"])
+def test_a_full_disk_is_one_line(words: str, recorded: Path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    said = written_to(">/dev/full", recorded.parent, words)
+    assert said == (1, "pyftrace: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize("verb", ["replay", "help"])
+def test_an_interrupt_while_importing_ends_it_as_others(
+    verb: str, python: Run, recorded: Path, tmp_path: Path
+):
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pyftrace.cli' or name == 'argparse':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "from pyftrace.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    done = python("interrupted.py", verb)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", -2)
+
+
+def test_columns_may_be_empty_but_not_what_to_sort_by(recorded: Path, pyftrace: Run):
+    assert pyftrace("report", "--columns", "").stdout.count("\n") > 3
+    heading = pyftrace("report", "--columns", "").stdout.splitlines()[1]
+    assert heading == pyftrace("report", "--columns", "none").stdout.splitlines()[1]
+    done = pyftrace("report", "--sort", "")
+    assert (done.stderr, done.returncode) == ("pyftrace: --sort: a name is missing\n", 2)

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -113,29 +114,14 @@ def part_of(a: argparse.Namespace) -> dict[str, int]:
 
 
 def run(work: "Callable[[], int]") -> int:
-    """The verb's exit status: 0 done, 1 damaged or unreadable, 2 a mistake; never a traceback."""
+    """The verb's exit status: 0 done, 1 damaged or unreadable, 2 a mistake. What cannot be written
+    is said by the command line."""
     try:
         return work()
     except OptionError as error:
         return refuse(str(error), 2)
-    except BrokenPipeError:
-        _hush()
-        return 0
-    except KeyboardInterrupt:
-        _hush()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-        return 130
     except MemoryError:
         return refuse("not enough memory for this recording", 1)
-
-
-def _hush() -> None:
-    # What is left in the stream has nowhere to go, and Python would say so at its end.
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except OSError:
-        pass
 
 
 def refuse(message: str, status: int) -> int:
@@ -171,9 +157,9 @@ def status_of(recording: Recording) -> int:
     return 0
 
 
-def finish(recording: Recording, tap: Any) -> int:
-    """After the output: patterns that matched nothing, what could not be written, damage."""
-    error = tap.error
+def finish(recording: Recording, out: Any, tap: Any) -> int:
+    """After the output: what ``out`` could not write, patterns that matched nothing, damage."""
+    error = out.error
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return refuse(f"cannot write: {error.strerror}", 1)
     for pattern in tap.unmatched():
@@ -188,7 +174,7 @@ class Progress:
         self._total = total
         self._begin = time.monotonic()
         self._shown = False
-        self._on = sys.stderr is not None and sys.stderr.isatty() and not sys.stdout.isatty()
+        self._on = sys.stderr is not None and sys.stderr.isatty() and not on_terminal()
 
     def __call__(self, events: int) -> None:
         if self._on and time.monotonic() - self._begin > 1:
@@ -205,12 +191,17 @@ class Progress:
 # ---- where it goes -------------------------------------------------------------------------------
 
 
+def on_terminal() -> bool:
+    """Whether standard output is a terminal; when it is closed it is none."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def colored(choice: str) -> bool:
     """Whether colours are wanted: NO_COLOR and a dumb terminal are honoured."""
     if choice != "auto":
         return choice == "always"
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+    return on_terminal() and not plain
 
 
 @contextmanager
@@ -221,11 +212,16 @@ def output(file: str | None, pager: bool = True) -> Iterator[int]:
             fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         except OSError as error:
             raise OptionError(f"cannot write {file}: {error.strerror}") from None
+        if fd <= 2:  # a closed standard stream's number: not what is written to that stream
+            fd, low = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3), fd
+            os.close(low)
         try:
             yield fd
         finally:
             os.close(fd)
         return
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed; use -o FILE")
     sys.stdout.flush()
     command = os.environ.get("PAGER", "less") if pager and sys.stdout.isatty() else ""
     if command in ("", "cat") or shutil.which(command.split()[0]) is None:

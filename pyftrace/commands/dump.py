@@ -34,4 +34,4 @@ def _dump(a: Namespace) -> int:
         recording.walk(tap, merged=True, progress=progress, **common.part_of(a))
         tap.flush()
         progress.end()
-    return common.finish(recording, tap)
+    return common.finish(recording, tap, tap)

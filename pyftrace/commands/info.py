@@ -6,6 +6,7 @@ import time
 from argparse import Namespace
 from typing import Any
 
+from pyftrace.cli import say
 from pyftrace.commands import _common as common
 from pyftrace.recording import Recording
 
@@ -28,9 +29,9 @@ def _info(a: Namespace) -> int:
     recording = common.opened(a.dir)
     found = recording.info
     if a.json:
-        print(json.dumps(found, indent=1))
+        say(json.dumps(found, indent=1) + "\n")
     else:
-        print("\n".join(lines(recording, found)))
+        say("\n".join(lines(recording, found)) + "\n")
     if recording.damage:
         return common.status_of(recording)
     return 0

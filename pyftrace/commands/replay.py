@@ -44,4 +44,4 @@ def _replay(a: Namespace) -> int:
         recording.walk(tap, merged=True, min_ns=a.min_time, progress=progress, **common.part_of(a))
         tap.flush()
         progress.end()
-    return common.finish(recording, tap)
+    return common.finish(recording, tap, tap)

@@ -1,6 +1,5 @@
 """``pyftrace report``: the table of times of a recording."""
 
-import sys
 from argparse import Namespace
 
 from pyftrace import _engine
@@ -39,13 +38,15 @@ def main(words: list[str]) -> int:
 
 
 def _words(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if option == "--columns" and text in ("all", "none"):
+    if option == "--columns" and text in ("all", "none", ""):
         return known if text == "all" else ()
     words = tuple(dict.fromkeys(word for word in text.split(",") if word))
     for word in words:
         if word not in known:
             raise opts.OptionError(f"{option}: '{word}' is none of {', '.join(known)}")
-    return words or ("total",)
+    if not words:
+        raise opts.OptionError(f"{option}: a name is missing")
+    return words
 
 
 def _report(a: Namespace) -> int:
@@ -54,7 +55,7 @@ def _report(a: Namespace) -> int:
     sort, columns = _words("--sort", a.sort, KEYS), _words("--columns", a.columns, COLUMNS)
     patterns = common.patterns_of(a)
     recording = common.opened(a.dir)
-    terminal = not a.output and sys.stdout.isatty()
+    terminal = not a.output and common.on_terminal()
     given = None if a.limit is None else opts.checked_int("--limit", a.limit, least=0)
     limit = given if given is not None else 50 if terminal and a.format == "table" else 0
     progress = common.Progress(recording.events_total())
@@ -71,7 +72,7 @@ def _report(a: Namespace) -> int:
             out.write(heading + text)
         out.flush()
         progress.end()
-    return common.finish(recording, taps[0] if taps else out)
+    return common.finish(recording, out, taps[0] if taps else out)
 
 
 def _tables(recording: Recording, per_thread: bool) -> list[tuple[str, int]]:
