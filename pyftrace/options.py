@@ -148,8 +148,8 @@ class Options:
 
     def __init__(self, **fields: "Any") -> None:
         for dest, default in DEFAULTS.items():
-            value = fields.pop(dest, default)
-            object.__setattr__(self, dest, _checked(dest, value))
+            value = fields.pop(dest, None)
+            object.__setattr__(self, dest, default if value is None else _checked(dest, value))
         if fields:
             name = next(iter(fields))
             raise OptionError(f"unknown option '{name}'{_nearest(name, DEFAULTS)}")
@@ -182,7 +182,9 @@ class Options:
 
     def replace(self, **fields: "Any") -> "Options":
         """A copy with some fields changed."""
-        return Options(**{dest: getattr(self, dest) for dest in DEFAULTS} | fields)
+        own = {dest: getattr(self, dest) for dest in DEFAULTS}
+        # A default is not always a value that may be given: depth 0.
+        return Options(**{d: v for d, v in own.items() if v != DEFAULTS[d]} | fields)
 
     def _reach(self, piece: bool | None) -> str:
         if piece is False:
@@ -212,12 +214,11 @@ def _checked(dest: str, value: "Any") -> "Any":
     """The value of a field in its canonical form, from an argument's text or a keyword's value."""
     row = next(row for row in TABLE if row.dest == dest)
     name = row.names[-1]
-    if value is None or value == DEFAULTS[dest]:
-        return DEFAULTS[dest] if value is None else value
     if row.kind in ("flag", "unflag"):
         return bool(value)
     if row.kind in ("int", "count"):
-        return checked_int(name, value, least=0 if dest in ("limit", "verbose") else 1)
+        free = dest in ("limit", "verbose", "launcher_pid")
+        return checked_int(name, value, least=0 if free else 1)
     if row.kind == "text":
         return _checked_text(name, value)
     if row.kind == "size":
@@ -231,7 +232,7 @@ def _checked(dest: str, value: "Any") -> "Any":
     except TypeError:
         raise OptionError(f"{name}: {value!r} is no text") from None
     if row.kind == "append":
-        return tuple(_checked_pattern(name, word) for word in words)
+        return tuple(checked_pattern(name, word) for word in words)
     return _checked_words(row, [part for word in words for part in word.split(",") if part])
 
 
@@ -279,7 +280,8 @@ def _checked_text(name: str, value: "Any") -> str:
     return str(text)
 
 
-def _checked_pattern(name: str, pattern: "Any") -> str:
+def checked_pattern(name: str, pattern: "Any") -> str:
+    """A glob that can match."""
     if not isinstance(pattern, str) or not pattern:
         raise OptionError(f"{name}: bad pattern {pattern!r}: a name or glob is expected")
     rest = pattern

@@ -5,11 +5,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyftrace import _engine
-from pyftrace.options import Options
+from pyftrace.options import OptionError, Options
 from pyftrace.totals import Report
 
 if TYPE_CHECKING:
     from os import PathLike
+
+
+def checked_span(since: int | None, until: int | None) -> tuple[int, int]:
+    """What a walk takes, in ns: 0 is from the beginning, or to the end."""
+    if until == 0:
+        raise OptionError("--until: 0 is before everything")
+    if until and since and since > until:
+        raise OptionError("--since is after --until")
+    return since or 0, until or 0
 
 
 class Event(NamedTuple):

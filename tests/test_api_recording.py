@@ -126,6 +126,13 @@ def test_an_older_recording_of_this_process_is_rotated(where: Path):
     assert sorted(path.name for path in where.parent.iterdir()) == ["run.data", "run.data.old"]
 
 
+@pytest.mark.parametrize("name", ["depth", "max_size", "ring", "value_length"])
+def test_nothing_is_no_number_of_an_option(name: str, where: Path):
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')}: 0 is out of range"):
+        pyftrace.record(where, **{name: 0})
+    assert not where.exists()
+
+
 def test_two_recordings_at_once(where: Path, tmp_path: Path):
     with pyftrace.record(where), pyftrace.record(tmp_path / "inner.data", function="leaf"):
         twice(1)

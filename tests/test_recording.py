@@ -175,7 +175,6 @@ Returning main
         (["--min-time", "1h"], None),
         (["--min-time", "60m"], []),
         (["--since", "60m"], []),
-        (["--pid", "1"], []),
     ],
     ids=lambda value: " ".join(value) if value and value[0].startswith("-") else "",
 )
@@ -382,7 +381,13 @@ def test_a_run_that_is_going_on_is_stepped_around(pyftrace: Run, tmp_path: Path)
         (["report", "app.py"], "cannot read app.py: "),
         (["report", "--sort", "size"], "--sort: 'size' is none of total, "),
         (["dump", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
-        (["graph", "--depth", "x"], "argument -d/--depth: invalid int value: 'x'"),
+        (["graph", "--depth", "x"], "--depth: 'x' is not a whole number"),
+        (["replay", "-d", "0"], "--depth: 0 is out of range (at least 1)"),
+        (["dump", "--pid", "0"], "--pid: 0 is out of range (at least 1)"),
+        (["report", "--tid", "me"], "--tid: 'me' is not a whole number"),
+        (["replay", "--until", "0"], "--until: 0 is before everything"),
+        (["replay", "--since", "5", "--until", "2"], "--since is after --until"),
+        (["graph", "--func", "["], "--func: bad pattern '[': '[' is not closed"),
         (["replay", "-f", "[a"], "--function: bad pattern '[a'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -399,6 +404,21 @@ def test_a_pattern_that_matches_nothing_is_said(recorded: Path, pyftrace: Run):
     done = pyftrace("replay", "-f", "wrod")
     assert (done.stdout, done.returncode) == ("", 0)
     assert done.stderr.startswith("pyftrace: warning: nothing matched 'wrod'")
+
+
+@pytest.mark.parametrize("verb", ["replay", "report", "graph", "dump"])
+def test_a_process_or_thread_that_is_not_there_is_said(verb: str, recorded: Path, pyftrace: Run):
+    (thread,) = json.loads(pyftrace("info", "--json").stdout)["threads"]
+    pid, tid = thread["pid"], thread["tid"]
+    for words, said in (
+        (["--pid", "1"], f"no process 1 in the recording; it has {pid}"),
+        (["--tid", "1"], f"no thread 1 in the recording; it has {tid}"),
+        (["--pid", str(pid), "--tid", "1"], f"no thread 1 in process {pid}; it has {tid}"),
+    ):
+        done = pyftrace(verb, *words)
+        assert (done.stderr, done.returncode) == (f"pyftrace: {said}\n", 0)
+        assert "main" not in done.stdout
+    assert pyftrace(verb, "--pid", str(pid), "--tid", str(tid)).stderr == ""
 
 
 def test_a_closed_pipe_is_no_trouble(recorded: Path, pyftrace: Run):

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from pyftrace import folder
-from pyftrace.options import OptionError, checked_duration
-from pyftrace.recording import Recording
+from pyftrace.options import OptionError, checked_duration, checked_int
+from pyftrace.recording import Recording, checked_span
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,18 +80,17 @@ def add_selection(p: Parser, patterns: bool = True) -> None:
             help="not these functions, but what they call",
         )
         group.add_argument(
-            "-d", "--depth", type=int, default=0, metavar="N", help="at most N levels"
+            "-d", "--depth", metavar="N", help="at most N levels"
         )
-    group.add_argument("--pid", type=int, default=0, help="this process alone")
-    group.add_argument("--tid", type=int, default=0, help="this thread (native id) alone")
+    group.add_argument("--pid", help="this process alone")
+    group.add_argument("--tid", help="this thread (native id) alone")
     group.add_argument(
         "--since",
         type=duration,
-        default=0,
         metavar="TIME",
         help="from TIME after the beginning on: 2s, 150ms",
     )
-    group.add_argument("--until", type=duration, default=0, metavar="TIME",
+    group.add_argument("--until", type=duration, metavar="TIME",
                        help="until TIME after the beginning")  # fmt: skip
 
 
@@ -107,7 +106,30 @@ def patterns_of(a: argparse.Namespace) -> dict[str, Any]:
 
 def part_of(a: argparse.Namespace) -> dict[str, int]:
     """The part of a walk."""
-    return {"pid": a.pid, "tid": a.tid, "since": a.since, "until": a.until}
+    pid, tid = (
+        0 if text is None else checked_int(name, text, least=1)
+        for name, text in (("--pid", a.pid), ("--tid", a.tid))
+    )
+    since, until = checked_span(a.since, a.until)
+    return {"pid": pid, "tid": tid, "since": since, "until": until}
+
+
+def say_absent(recording: Recording, part: dict[str, int]) -> None:
+    """A line when no process or thread of the recording is the one asked for."""
+    pid, tid = part["pid"], part["tid"]
+    pids = {process["pid"] for process in recording.processes}
+    if pid and pid not in pids:
+        refuse(f"no process {pid} in the recording; it has {_some(pids)}", 0)
+        return
+    tids = {t["tid"] for t in recording.threads if not pid or t["pid"] == pid}
+    if tid and tid not in tids:
+        where = f"process {pid}" if pid else "the recording"
+        refuse(f"no thread {tid} in {where}; it has {_some(tids)}", 0)
+
+
+def _some(numbers: set[int]) -> str:
+    shown = [str(number) for number in sorted(numbers)]
+    return ", ".join(shown[:10] + ["..."] * (len(shown) > 10)) or "none"
 
 
 # ---- running -------------------------------------------------------------------------------------

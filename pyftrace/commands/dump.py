@@ -26,12 +26,13 @@ def main(words: list[str]) -> int:
 
 
 def _dump(a: Namespace) -> int:
-    patterns = common.patterns_of(a)
+    patterns, part = common.patterns_of(a), common.part_of(a)
     recording = common.opened(a.dir)
+    common.say_absent(recording, part)
     progress = common.Progress(recording.events_total())
     with common.output(a.output, pager=False) as fd:
         tap = _engine.Tap(a.format, fd=fd, **patterns)
-        recording.walk(tap, merged=True, progress=progress, **common.part_of(a))
+        recording.walk(tap, merged=True, progress=progress, **part)
         tap.flush()
         progress.end()
     return common.finish(recording, tap, tap)

@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pyftrace.commands import _common as common
+from pyftrace.options import checked_pattern
 from pyftrace.recording import Node
 from pyftrace.totals import matches
 
@@ -43,10 +44,13 @@ def main(words: list[str]) -> int:
 
 
 def _graph(a: Namespace) -> int:
-    patterns = common.patterns_of(a)
+    if a.func is not None:
+        checked_pattern("--func", a.func)
+    patterns, part = common.patterns_of(a), common.part_of(a)
     recording = common.opened(a.dir)
+    common.say_absent(recording, part)
     progress = common.Progress(recording.events_total())
-    root = recording.tree(progress=progress, **patterns, **common.part_of(a))
+    root = recording.tree(progress=progress, **patterns, **part)
     progress.end()
     if a.func is None:
         lines = list(tree_lines(root.children, a.min_time))

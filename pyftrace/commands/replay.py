@@ -33,15 +33,16 @@ def main(words: list[str]) -> int:
 
 
 def _replay(a: Namespace) -> int:
-    patterns = common.patterns_of(a)
+    patterns, part = common.patterns_of(a), common.part_of(a)
     recording = common.opened(a.dir)
+    common.say_absent(recording, part)
     progress = common.Progress(recording.events_total() if a.output else 0)
     with common.output(a.output, not a.no_pager) as fd:
         tap = _engine.Tap(
             "text", fd=fd, args=True, values="safe", time=True, path=a.path,
             color=common.colored(a.color) and not a.output, **patterns,
         )  # fmt: skip
-        recording.walk(tap, merged=True, min_ns=a.min_time, progress=progress, **common.part_of(a))
+        recording.walk(tap, merged=True, min_ns=a.min_time, progress=progress, **part)
         tap.flush()
         progress.end()
     return common.finish(recording, tap, tap)

@@ -53,8 +53,9 @@ def _report(a: Namespace) -> int:
     if a.per_thread and a.format != "table":
         raise opts.OptionError("--per-thread goes with --format table")
     sort, columns = _words("--sort", a.sort, KEYS), _words("--columns", a.columns, COLUMNS)
-    patterns = common.patterns_of(a)
+    patterns, part = common.patterns_of(a), common.part_of(a)
     recording = common.opened(a.dir)
+    common.say_absent(recording, part)
     terminal = not a.output and common.on_terminal()
     given = None if a.limit is None else opts.checked_int("--limit", a.limit, least=0)
     limit = given if given is not None else 50 if terminal and a.format == "table" else 0
@@ -65,7 +66,7 @@ def _report(a: Namespace) -> int:
         for heading, thread in _tables(recording, a.per_thread):
             tap = _engine.Tap("report", percentiles=True, **patterns)
             taps.append(tap)
-            recording.walk(tap, thread=thread, progress=progress, **common.part_of(a))
+            recording.walk(tap, thread=thread, progress=progress, **part)
             text = tap.render(a.format, sort=sort, columns=columns, limit=limit)
             if heading and tap.calls == 0:
                 continue
