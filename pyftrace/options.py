@@ -152,7 +152,7 @@ class Options:
             object.__setattr__(self, dest, default if value is None else _checked(dest, value))
         if fields:
             name = next(iter(fields))
-            raise OptionError(f"unknown option '{name}'{_nearest(name, DEFAULTS)}")
+            raise OptionError(f"unknown option '{name}'{did_you_mean(name, DEFAULTS)}")
         if self.format is not None and not self.report and not self.record:
             raise OptionError("--format goes with --report")
         for row in TABLE:
@@ -211,9 +211,12 @@ class Options:
 
 
 def _checked(dest: str, value: "Any") -> "Any":
+    return checked(next(row for row in TABLE if row.dest == dest), value)
+
+
+def checked(row: Row, value: "Any") -> "Any":
     """The value of a field in its canonical form, from an argument's text or a keyword's value."""
-    row = next(row for row in TABLE if row.dest == dest)
-    name = row.names[-1]
+    name, dest = row.names[-1], row.dest
     if row.kind in ("flag", "unflag"):
         return bool(value)
     if row.kind in ("int", "count"):
@@ -340,7 +343,7 @@ def nearest(name: str, known: "Iterable[str]") -> str | None:
     return found
 
 
-def _nearest(name: str, known: "Iterable[str]") -> str:
+def did_you_mean(name: str, known: "Iterable[str]") -> str:
     """``; did you mean X?`` when a known name is close, else nothing."""
     close = nearest(name, known)
     return f"; did you mean {close}?" if close else ""
@@ -378,7 +381,7 @@ def _long(fields: "dict[str, Any]", word: str, words: "list[str]", at: int) -> i
     row = _BY_NAME.get(name)
     if row is None:
         public = [n for r in TABLE if r.group for n in r.names if n.startswith("--")]
-        raise OptionError(f"unknown option {name}{_nearest(name, public)}")
+        raise OptionError(f"unknown option {name}{did_you_mean(name, public)}")
     if not row.takes_value:
         if equals:
             raise OptionError(f"{name} takes no value")

@@ -1,10 +1,13 @@
 """A recording, opened for reading: what ``pyftrace.open()`` gives."""
 
+import errno
+import operator
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyftrace import _engine
+from pyftrace import options as opts
 from pyftrace.options import OptionError, Options
 from pyftrace.totals import Report
 
@@ -12,13 +15,48 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
-def checked_span(since: int | None, until: int | None) -> tuple[int, int]:
+FILTERS = ("function", "exclude", "hide", "depth")
+# A recording has more to sort by and to show than what is counted live.
+_PERCENTILES = ("p50", "p95", "p99")
+SORT = opts.Row("--sort", "sort", "words", opts.REPORT, "",
+                choices=(*opts.SORT_KEYS[:-1], *_PERCENTILES, "name"))  # fmt: skip
+COLUMNS = opts.Row("--columns", "columns", "columns", opts.REPORT, "",
+                   choices=(*opts.COLUMNS[:4], *_PERCENTILES, *opts.COLUMNS[4:]))  # fmt: skip
+
+
+def _time(name: str, value: int | str | None) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return opts.checked_duration(value)
+    try:
+        ns = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} takes ns as an int or a text like '2s', not {type(value).__name__}"
+        ) from None
+    if not 0 <= ns < 1 << 62:
+        raise OptionError(f"{name}: {ns} is out of range")
+    return ns
+
+
+def checked_span(since: int | str | None, until: int | str | None) -> tuple[int, int]:
     """What a walk takes, in ns: 0 is from the beginning, or to the end."""
+    since, until = _time("since", since), _time("until", until)
     if until == 0:
         raise OptionError("--until: 0 is before everything")
     if until and since and since > until:
         raise OptionError("--since is after --until")
     return since or 0, until or 0
+
+
+def _filters(of: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Options:
+    """The options that a recording can be looked at with; TypeError for another."""
+    known = (*FILTERS, *more)
+    for name in options:
+        if name not in known:
+            raise TypeError(f"'{name}' is no option of {of}(){opts.did_you_mean(name, known)}")
+    return Options(report=True, **options)
 
 
 class Event(NamedTuple):
@@ -70,7 +108,10 @@ class Node:
         self.children: list[Node] = []
 
     def __repr__(self) -> str:
-        return f"<Node {self.function}: {self.calls} calls, {self.total_ns} ns>"
+        if not self.function:
+            return f"<Node of all: {len(self.children)} outermost, {self.total_ns} ns>"
+        s = "s" if self.calls != 1 else ""
+        return f"<Node {self.function}: {self.calls} call{s}, {self.total_ns} ns>"
 
     def walk(self) -> "Iterator[tuple[int, Node]]":
         """(depth, node) of this node and all below it, callers first."""
@@ -93,8 +134,16 @@ class Recording:
     """
 
     def __init__(self, path: "str | PathLike[str]" = "pyftrace.data") -> None:
-        self.path = os.fspath(path)
-        self._engine = _engine.Recording(self.path)
+        self.path = os.fsdecode(path)
+        try:
+            self._engine = _engine.Recording(self.path)
+        except OSError as error:
+            why = error.strerror
+            if error.errno == errno.EINVAL:
+                why = "it is damaged or of another version of pyftrace"
+            elif error.errno in (errno.ENOENT, errno.ENOTDIR) and os.path.exists(self.path):
+                why = "not a recording"
+            raise OSError(error.errno, why, self.path) from None
         self._threads: list[dict[str, Any]] | None = None
 
     def __repr__(self) -> str:
@@ -188,16 +237,32 @@ class Recording:
 
     # ---- reading ---------------------------------------------------------------------------------
 
-    def walk(self, tap: "_engine.Tap", **part: Any) -> tuple[int, int]:
+    def walk(
+        self,
+        tap: "_engine.Tap",
+        *,
+        since: int | str | None = None,
+        until: int | str | None = None,
+        **part: Any,
+    ) -> tuple[int, int]:
         """Tell a tap the events; (events, missing among them)."""
-        return self._engine.walk(tap, **part)
+        begin, end = checked_span(since, until)
+        return self._engine.walk(tap, since=begin, until=end, **part)
 
     def events(
-        self, *, pid: int = 0, tid: int = 0, thread: int = 0, since: int = 0, until: int = 0
+        self,
+        *,
+        pid: int = 0,
+        tid: int = 0,
+        thread: int = 0,
+        since: int | str | None = None,
+        until: int | str | None = None,
     ) -> Iterator[Event]:
         """The events of all threads, or of one, in order of time; ``since`` and ``until`` in ns
-        since the recording began. Memory does not grow with their number."""
-        found = self._engine.events(pid=pid, tid=tid, thread=thread, since=since, until=until)
+        since the recording began, or as on the command line: ``"1.5s"``. Memory does not grow
+        with their number."""
+        begin, end = checked_span(since, until)
+        found = self._engine.events(pid=pid, tid=tid, thread=thread, since=begin, until=end)
         return map(Event._make, found)
 
     def report(
@@ -207,23 +272,27 @@ class Recording:
         pid: int = 0,
         tid: int = 0,
         thread: int = 0,
-        since: int = 0,
-        until: int = 0,
+        since: int | str | None = None,
+        until: int | str | None = None,
         **options: Any,
     ) -> Report:
         """The totals per function, as :func:`pyftrace.report` counts them live. Keywords are those
-        of the command line: ``function``, ``exclude``, ``hide``, ``depth``, ``sort``."""
-        checked = Options(report=True, **options)
-        keywords = {n: getattr(checked, n) for n in ("function", "exclude", "hide", "depth")}
+        of the command line: ``function``, ``exclude``, ``hide``, ``depth``, and ``sort``,
+        ``columns``, ``limit``."""
+        sort = opts.checked(SORT, options.pop("sort", "total"))
+        columns = opts.checked(COLUMNS, options.pop("columns", opts.DEFAULT_COLUMNS))
+        checked = _filters("report", options, ("limit", "sort", "columns"))
+        keywords = {n: getattr(checked, n) for n in FILTERS}
         tap = _engine.Tap("report", percentiles=True, **keywords)
         self.walk(tap, progress=progress, pid=pid, tid=tid, thread=thread, since=since, until=until)
-        return Report(tap, checked)
+        return Report(tap, checked, sort, columns)
 
     def tree(self, *, progress: Callable[[int], None] | None = None, **options: Any) -> Node:
         """The aggregated call tree: its root, whose children are the outermost calls."""
-        part = {n: options.pop(n) for n in ("pid", "tid", "since", "until") if n in options}
-        checked = Options(**options)
-        keywords = {n: getattr(checked, n) for n in ("function", "exclude", "hide", "depth")}
+        names = ("pid", "tid", "thread", "since", "until")
+        part = {n: options.pop(n) for n in names if n in options}
+        checked = _filters("tree", options, names)
+        keywords = {n: getattr(checked, n) for n in FILTERS}
         tap = _engine.Tap("tree", **keywords)
         self.walk(tap, progress=progress, **part)
         root = Node("", "", "", 0, 0, 0, 0)

@@ -37,9 +37,17 @@ class Report:
     ``print(report)`` is the command line's table, a notebook shows it as HTML.
     """
 
-    def __init__(self, tap: "Tap", options: Options) -> None:
+    def __init__(
+        self,
+        tap: "Tap",
+        options: Options,
+        sort: tuple[str, ...] | None = None,
+        columns: tuple[str, ...] | None = None,
+    ) -> None:
         self._tap = tap
         self._options = options
+        self._sort = options.sort if sort is None else sort
+        self._columns = options.columns if columns is None else columns
 
     @property
     def rows(self) -> list[Row]:
@@ -51,7 +59,7 @@ class Report:
             *percentiles in self._tap.rows()
         ]  # fmt: skip
         rows.sort(key=lambda row: (row.function, row.file, row.line))
-        for key in reversed(self._options.sort):
+        for key in reversed(self._sort):
             if key == "name":
                 rows.sort(key=lambda row: row.function)
             else:
@@ -91,11 +99,11 @@ class Report:
 
     def render(self, format: str = "table") -> str:
         """The table as text, or as ``json`` or ``csv``, as the command line prints it."""
-        _, sort, columns, limit, footer = self._options.style()
+        _, _, _, limit, footer = self._options.style()
         return self._tap.render(
             format,  # type: ignore[arg-type]
-            sort=sort,
-            columns=columns,
+            sort=self._sort,
+            columns=self._columns,
             limit=limit,
             footer=footer,
         )

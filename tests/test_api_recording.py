@@ -229,6 +229,61 @@ def test_a_part_of_it(recording: "pyftrace.Recording"):
     assert [node.function for node in recording.tree(exclude="twice").children] == ["leaf"]
 
 
+def test_times_as_the_command_line_has_them(recording: "pyftrace.Recording"):
+    events = list(recording.events())
+    middle = events[6].t
+    assert list(recording.events(since=f"{middle}ns")) == events[6:]
+    assert recording.report(since="60m").rows == []
+    assert recording.tree(until="60m").total_ns > 0 == recording.tree(since="60m").total_ns
+    for read in (recording.events, recording.report, recording.tree):
+        with pytest.raises(TypeError, match="since takes ns as an int or a text like '2s', not fl"):
+            read(since=1.5)
+        with pytest.raises(ValueError, match=r"'soon' is no time; 5us, 1.5ms or 2s is"):
+            read(until="soon")
+        with pytest.raises(ValueError, match="since: -1 is out of range"):
+            read(since=-1)
+        with pytest.raises(ValueError, match="--since is after --until"):
+            read(since=5, until=2)
+
+
+def test_the_report_sorts_and_shows_what_the_verb_does(
+    recording: "pyftrace.Recording", where: Path, python
+):
+    report = recording.report(sort="p99", columns=("p50", "p99"), limit=1)
+    assert [row.p99_ns for row in report.rows] == sorted(r.p99_ns for r in report.rows)[::-1]
+    words = ["--sort", "p99", "--columns", "p50,p99", "--limit", "1"]
+    done = python("-m", "pyftrace", "report", *words, str(where))
+    assert str(report) == done.stdout.strip("\n")
+    with pytest.raises(ValueError, match=r"--sort: 'size' is none of total, .*p99"):
+        recording.report(sort="size")
+
+
+def test_options_that_are_none(recording: "pyftrace.Recording", where: Path):
+    with pytest.raises(TypeError, match="'bogus' is no option of tree"):
+        recording.tree(bogus=1)
+    with pytest.raises(TypeError, match="'depht' is no option of report\\(\\); did you mean depth"):
+        recording.report(depht=1)
+    with pytest.raises(TypeError, match="unknown option 'bogus'"):
+        pyftrace.record(where, bogus=1)
+
+
+def test_what_is_no_recording_is_called_so(tmp_path: Path):
+    (tmp_path / "app.py").write_text("pass\n")
+    for path in (tmp_path, tmp_path / "app.py"):
+        with pytest.raises(OSError, match="not a recording") as raised:
+            pyftrace.open(path)
+        assert raised.value.filename == str(path)
+    with pytest.raises(FileNotFoundError, match="No such file or directory"):
+        pyftrace.open(tmp_path / "nowhere")
+
+
+def test_nodes_say_what_they_are(recording: "pyftrace.Recording"):
+    root = recording.tree()
+    assert repr(root) == f"<Node of all: 2 outermost, {root.total_ns} ns>"
+    leaf_node = next(node for node in root.children if node.function == "leaf")
+    assert repr(leaf_node) == f"<Node leaf: 1 call, {leaf_node.total_ns} ns>"
+
+
 def test_a_recording_that_is_going_on_can_be_read(where: Path):
     with pyftrace.record(where):
         leaf(1)

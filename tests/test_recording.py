@@ -377,8 +377,8 @@ def test_a_run_that_is_going_on_is_stepped_around(pyftrace: Run, tmp_path: Path)
     ("words", "message"),
     [
         (["replay"], "cannot read pyftrace.data: No such file or directory"),
-        (["info", "."], "cannot read .: no recording of ours is there"),
-        (["report", "app.py"], "cannot read app.py: "),
+        (["info", "."], "cannot read .: not a recording"),
+        (["report", "app.py"], "cannot read app.py: not a recording"),
         (["report", "--sort", "size"], "--sort: 'size' is none of total, "),
         (["dump", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
         (["graph", "--depth", "x"], "--depth: 'x' is not a whole number"),

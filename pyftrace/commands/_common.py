@@ -79,9 +79,7 @@ def add_selection(p: Parser, patterns: bool = True) -> None:
             metavar="PATTERN",
             help="not these functions, but what they call",
         )
-        group.add_argument(
-            "-d", "--depth", metavar="N", help="at most N levels"
-        )
+        group.add_argument("-d", "--depth", metavar="N", help="at most N levels")
     group.add_argument("--pid", help="this process alone")
     group.add_argument("--tid", help="this thread (native id) alone")
     group.add_argument(
@@ -104,17 +102,17 @@ def patterns_of(a: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(checked, name) for name in ("function", "exclude", "hide", "depth")}
 
 
-def part_of(a: argparse.Namespace) -> dict[str, int]:
+def part_of(a: argparse.Namespace) -> dict[str, Any]:
     """The part of a walk."""
     pid, tid = (
         0 if text is None else checked_int(name, text, least=1)
         for name, text in (("--pid", a.pid), ("--tid", a.tid))
     )
-    since, until = checked_span(a.since, a.until)
-    return {"pid": pid, "tid": tid, "since": since, "until": until}
+    checked_span(a.since, a.until)
+    return {"pid": pid, "tid": tid, "since": a.since, "until": a.until}
 
 
-def say_absent(recording: Recording, part: dict[str, int]) -> None:
+def say_absent(recording: Recording, part: dict[str, Any]) -> None:
     """A line when no process or thread of the recording is the one asked for."""
     pid, tid = part["pid"], part["tid"]
     pids = {process["pid"] for process in recording.processes}
@@ -157,13 +155,7 @@ def opened(path: str) -> Recording:
     try:
         return Recording(path)
     except OSError as error:
-        if error.errno == errno.EINVAL:
-            why = "it is damaged or of another version of pyftrace"
-        elif error.errno == errno.ENOENT and os.path.isdir(path):
-            why = "no recording of ours is there"
-        else:
-            why = error.strerror or str(error)
-        refuse(f"cannot read {path}: {why}", 1)
+        refuse(f"cannot read {path}: {error.strerror or error}", 1)
         raise SystemExit(1) from None
 
 

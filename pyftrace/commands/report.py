@@ -5,7 +5,7 @@ from argparse import Namespace
 from pyftrace import _engine
 from pyftrace import options as opts
 from pyftrace.commands import _common as common
-from pyftrace.recording import Recording
+from pyftrace.recording import COLUMNS, SORT, Recording
 
 EXAMPLES = """\
   pyftrace report                            the table, as pyftrace --report prints it
@@ -13,20 +13,18 @@ EXAMPLES = """\
   pyftrace report --sort p99 --limit 10      the ten with the longest tail
   pyftrace report --per-thread               a table for each thread
 """
-KEYS = (*opts.SORT_KEYS[:-1], "p50", "p95", "p99", "name")
-COLUMNS = (*opts.COLUMNS[:4], "p50", "p95", "p99", *opts.COLUMNS[4:])
 
 
 def main(words: list[str]) -> int:
     """The exit status."""
     p = common.parser("report", "Times per function, with percentiles (within 2 %).", EXAMPLES)
     common.add_selection(p)
-    p.add_argument("--sort", default="total", metavar="KEY[,KEY]", help=" ".join(KEYS))
+    p.add_argument("--sort", default="total", metavar="KEY[,KEY]", help=" ".join(SORT.choices))
     p.add_argument(
         "--columns",
         default="self,avg,where",
         metavar="NAME[,NAME]",
-        help=" ".join(COLUMNS) + ", all or none",
+        help=" ".join(COLUMNS.choices) + ", all or none",
     )
     p.add_argument("--limit", metavar="N", help="N rows (0: all; 50 on a terminal)")
     p.add_argument("--format", choices=opts.FORMATS, default="table")
@@ -37,22 +35,10 @@ def main(words: list[str]) -> int:
     return common.run(lambda: _report(a))
 
 
-def _words(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if option == "--columns" and text in ("all", "none", ""):
-        return known if text == "all" else ()
-    words = tuple(dict.fromkeys(word for word in text.split(",") if word))
-    for word in words:
-        if word not in known:
-            raise opts.OptionError(f"{option}: '{word}' is none of {', '.join(known)}")
-    if not words:
-        raise opts.OptionError(f"{option}: a name is missing")
-    return words
-
-
 def _report(a: Namespace) -> int:
     if a.per_thread and a.format != "table":
         raise opts.OptionError("--per-thread goes with --format table")
-    sort, columns = _words("--sort", a.sort, KEYS), _words("--columns", a.columns, COLUMNS)
+    sort, columns = opts.checked(SORT, a.sort), opts.checked(COLUMNS, a.columns)
     patterns, part = common.patterns_of(a), common.part_of(a)
     recording = common.opened(a.dir)
     common.say_absent(recording, part)

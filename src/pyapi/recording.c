@@ -31,8 +31,13 @@ ft_raise_errno(int error, PyObject *path)
     if (error == ENOMEM) {
         return PyErr_NoMemory();
     }
-    errno = error;
-    return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    PyObject *name = PyUnicode_DecodeFSDefault(PyBytes_AS_STRING(path));
+    if (name != NULL) {
+        errno = error;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
+        Py_DECREF(name);
+    }
+    return NULL;
 }
 
 PyObject *
