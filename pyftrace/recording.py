@@ -285,7 +285,7 @@ class Recording:
         keywords = {n: getattr(checked, n) for n in FILTERS}
         tap = _engine.Tap("report", percentiles=True, **keywords)
         self.walk(tap, progress=progress, pid=pid, tid=tid, thread=thread, since=since, until=until)
-        return Report(tap, checked, sort, columns)
+        return Report(tap, checked, sort, columns, recorded=True)
 
     def tree(self, *, progress: Callable[[int], None] | None = None, **options: Any) -> Node:
         """The aggregated call tree: its root, whose children are the outermost calls."""

@@ -43,9 +43,11 @@ class Report:
         options: Options,
         sort: tuple[str, ...] | None = None,
         columns: tuple[str, ...] | None = None,
+        recorded: bool = False,
     ) -> None:
         self._tap = tap
         self._options = options
+        self._recorded = recorded  # elsewhere: what is loaded here tells nothing
         self._sort = options.sort if sort is None else sort
         self._columns = options.columns if columns is None else columns
 
@@ -79,8 +81,8 @@ class Report:
 
         The pattern is a glob over ``qualname``, ``module:qualname`` or ``module.qualname``; without
         ``. : /`` also over the last part of the name, with ``/`` over the file. LookupError when no
-        loaded function has that name: a misspelt pattern must not pass a test; ``missing_ok=True``
-        gives 0 then.
+        loaded function has that name, of a recording: no recorded one; a misspelt pattern must not
+        pass a test. ``missing_ok=True`` gives 0 then.
 
         >>> import pyftrace
         >>> def query(): pass
@@ -92,6 +94,12 @@ class Report:
         found = [row for row in self.rows if matches(pattern, row.module, row.function, row.file)]
         if found or missing_ok:
             return sum(row.calls for row in found)
+        if self._recorded:
+            known = [(row.module, row.function, row.file) for row in self.rows]
+            raise LookupError(
+                f"no recorded function matches '{pattern}' (missing_ok=True gives 0)"
+                + _nearest(pattern, known)
+            )
         names = loaded_functions()
         if any(matches(pattern, module, name, file) for module, name, file in names):
             return 0

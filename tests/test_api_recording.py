@@ -218,6 +218,16 @@ def test_the_report_has_percentiles(recording: "pyftrace.Recording"):
         recording.report().calls("laef")
 
 
+def test_calls_of_a_recording_does_not_look_at_what_is_loaded(recording: "pyftrace.Recording"):
+    report = recording.report()
+    with pytest.raises(LookupError) as raised:
+        report.calls("fails")
+    assert str(raised.value) == "no recorded function matches 'fails' (missing_ok=True gives 0)"
+    with pytest.raises(LookupError, match=r"'laef' \(missing_ok=True gives 0\); did you mean leaf"):
+        report.calls("laef")
+    assert report.calls("fails", missing_ok=True) == 0
+
+
 def test_a_part_of_it(recording: "pyftrace.Recording"):
     events = list(recording.events())
     middle = events[6].t
