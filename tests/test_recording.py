@@ -244,6 +244,17 @@ def test_graph_of_one_function(recorded: Path, pyftrace: Run):
     assert out.splitlines()[-1].endswith("5    word")
 
 
+def test_graph_counts_the_levels_of_a_function_from_it_on(recorded: Path, pyftrace: Run):
+    def rows(*words: str) -> list[str]:
+        lines = pyftrace("graph", *words).stdout.splitlines()
+        tree = lines[lines.index(next(line for line in lines if line.endswith("  function"))) :]
+        return tree[1:]
+
+    whole, two, one = (rows("--func", "parse", *words) for words in ([], ["-d", "2"], ["-d", "1"]))
+    assert whole == two and len(two) == 2 and len(one) == 1
+    assert one == rows("-f", "parse", "-d", "1")
+
+
 def test_info_says_what_there_is(recorded: Path, pyftrace: Run):
     out = pyftrace("info").stdout
     for line in (

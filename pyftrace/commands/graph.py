@@ -11,7 +11,7 @@ from pyftrace.totals import matches
 
 EXAMPLES = """\
   pyftrace graph                       where the time goes, from the top down
-  pyftrace graph --func query          who calls query, and what it calls
+  pyftrace graph --func query -d 2     who calls query, and what it calls itself
   pyftrace graph --min-time 1ms -d 6   only what took as long, six levels
 """
 
@@ -47,10 +47,12 @@ def _graph(a: Namespace) -> int:
     if a.func is not None:
         checked_pattern("--func", a.func)
     patterns, part = common.patterns_of(a), common.part_of(a)
+    depth = patterns.pop("depth")
     recording = common.opened(a.dir)
     common.say_absent(recording, part)
     progress = common.Progress(recording.events_total())
-    root = recording.tree(progress=progress, **patterns, **part)
+    levels = depth if depth and a.func is None else None  # of --func they are counted from it on
+    root = recording.tree(progress=progress, depth=levels, **patterns, **part)
     progress.end()
     if a.func is None:
         lines = list(tree_lines(root.children, a.min_time))
@@ -58,7 +60,7 @@ def _graph(a: Namespace) -> int:
         found = list(_find(root, a.func))
         if not found:
             return common.refuse(f"no function of the recording matches '{a.func}'", 1)
-        lines = [*backtrace_lines(found), "", *callee_lines(found, a.min_time)]
+        lines = [*backtrace_lines(found), "", *callee_lines(found, a.min_time, depth)]
     with common.output(a.output, not a.no_pager) as fd:
         text = "\n".join(lines) + "\n"
         with open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file:
@@ -131,11 +133,16 @@ def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
             yield f"{'':>11}{'  ' * i}{text}"
 
 
-def callee_lines(found: list[list[Node]], least: int) -> Iterator[str]:
-    """What it calls: the sub-trees of all its nodes, added up."""
+def callee_lines(found: list[list[Node]], least: int, levels: int = 0) -> Iterator[str]:
+    """What it calls: the sub-trees of all its nodes, added up; ``levels`` of them, 0 for all."""
     nodes = {id(chain[-1]) for chain in found}
     outermost = [c[-1] for c in found if not any(id(node) in nodes for node in c[:-1])]
-    yield from tree_lines([merged(outermost)], least)
+    whole = merged(outermost)
+    if levels:
+        for node in [node for depth, node in whole.walk() if depth == levels - 1]:
+            node.children.clear()
+            node.self_ns = node.total_ns
+    yield from tree_lines([whole], least)
 
 
 def merged(nodes: list[Node]) -> Node:
