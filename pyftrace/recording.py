@@ -91,12 +91,21 @@ class Event(NamedTuple):
 class Node:
     """A chain of callers in the aggregated call tree. Times in ns; a generator's suspended time is
     not its own; recursion makes a chain of its own, so the times of a function's nodes overlap
-    there."""
+    there. ``cut``: deeper chains than are kept apart (1000) are counted here too."""
 
-    __slots__ = ("calls", "children", "file", "function", "line", "module", "self_ns", "total_ns")
+    __slots__ = ("calls", "children", "cut", "file", "function", "line", "module", "self_ns",
+                 "total_ns")  # fmt: skip
 
     def __init__(
-        self, function: str, module: str, file: str, line: int, calls: int, total: int, own: int
+        self,
+        function: str,
+        module: str,
+        file: str,
+        line: int,
+        calls: int,
+        total: int,
+        own: int,
+        cut: bool = False,
     ) -> None:
         self.function = function
         self.module = module
@@ -105,6 +114,7 @@ class Node:
         self.calls = calls
         self.total_ns = total
         self.self_ns = own
+        self.cut = cut
         self.children: list[Node] = []
 
     def __repr__(self) -> str:
@@ -297,8 +307,8 @@ class Recording:
         self.walk(tap, progress=progress, **part)
         root = Node("", "", "", 0, 0, 0, 0)
         nodes = [root]
-        for parent, name, module, file, line, calls, total, own in tap.nodes():
-            node = Node(name, module, file, line, calls, total, own)
+        for parent, name, module, file, line, calls, total, own, cut in tap.nodes():
+            node = Node(name, module, file, line, calls, total, own, cut)
             nodes[parent].children.append(node)
             nodes.append(node)
         for node in nodes:

@@ -12,6 +12,7 @@ import pytest
 from conftest import Run, clean_environment
 
 import pyftrace as api
+from pyftrace.recording import Recording
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = [
@@ -253,6 +254,35 @@ def test_graph_counts_the_levels_of_a_function_from_it_on(recorded: Path, pyftra
     whole, two, one = (rows("--func", "parse", *words) for words in ([], ["-d", "2"], ["-d", "1"]))
     assert whole == two and len(two) == 2 and len(one) == 1
     assert one == rows("-f", "parse", "-d", "1")
+
+
+RECURSIVE = """\
+import sys
+sys.setrecursionlimit(5000)
+def down(n):
+    return n and down(n - 1)
+def main():
+    down(3000)
+    down(2)
+main()
+"""
+
+
+def test_recursion_is_one_way_and_its_time_counts_once(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(RECURSIVE)
+    pyftrace("record", "app.py")
+    lines = pyftrace("graph", "--func", "down").stdout.splitlines()
+    assert lines[0] == "down: 3004 calls by 1 way"
+    at = lines.index("")
+    assert [line.strip() for line in lines[at + 2 : at + 5]] == ["main", "...", "down  (recursive)"]
+    recording = Recording(tmp_path / "pyftrace.data")
+    (main,) = recording.tree().children
+    nodes = [node for _, node in main.walk()]
+    assert len(nodes) == 1000
+    assert [node.cut for node in nodes] == [False] * 999 + [True]
+    # Each within the one above it, the last with 2001 calls of which one holds the others.
+    assert [node.total_ns for node in nodes] == sorted((n.total_ns for n in nodes), reverse=True)
+    assert sum(node.self_ns for node in nodes) == main.total_ns
 
 
 def test_info_says_what_there_is(recorded: Path, pyftrace: Run):

@@ -16,6 +16,9 @@ EXAMPLES = """\
 """
 
 
+_Key = tuple[str, str, int]  # a function's name, file and line
+
+
 def main(words: list[str]) -> int:
     """The exit status."""
     p = common.parser(
@@ -107,8 +110,7 @@ def tree_lines(nodes: list[Node], least: int) -> Iterator[str]:
 
 
 def _find(root: Node, pattern: str) -> Iterator[list[Node]]:
-    """The chains that end at a matching function, outermost caller first. Within a recursion each
-    of its nodes is one."""
+    """The chains that end at a matching function, outermost caller first."""
     chain: list[Node] = []
     for depth, node in root.walk():
         del chain[depth:]
@@ -119,18 +121,57 @@ def _find(root: Node, pattern: str) -> Iterator[list[Node]]:
 
 def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
     """Who called it, most often first."""
-    calls = sum(chain[-1].calls for chain in found)
+    ways = _ways(found)
+    calls = sum(way.calls for way in ways)
     name = _printable(found[0][-1].function)
-    yield f"{name}: {calls} call{'s' if calls != 1 else ''} by {len(found)} way" + (
-        "s" if len(found) != 1 else ""
+    yield f"{name}: {calls} call{'s' if calls != 1 else ''} by {len(ways)} way" + (
+        "s" if len(ways) != 1 else ""
     )
-    for chain in sorted(found, key=lambda chain: -chain[-1].calls):
+    for way in sorted(ways, key=lambda way: -way.calls):
         yield ""
-        yield f"{chain[-1].calls:>9} calls, {time_text(chain[-1].total_ns)}"
-        shown = chain if len(chain) <= 40 else [*chain[:20], None, *chain[-19:]]
-        for i, node in enumerate(shown):
-            text = f"... {len(chain) - 39} more" if node is None else _printable(node.function)
+        yield f"{way.calls:>9} calls, {time_text(way.total_ns)}"
+        names = [
+            _printable(node.function) + ("  (recursive)" if key in way.recursive else "")
+            for key, node in way.path.items()
+        ]
+        if way.cut:
+            names.insert(-1, "...")
+        shown = names if len(names) <= 40 else [
+            *names[:20], f"... {len(names) - 39} more", *names[-19:],
+        ]  # fmt: skip
+        for i, text in enumerate(shown):
             yield f"{'':>11}{'  ' * i}{text}"
+
+
+class _Way:
+    """Chains that are one but for their recursion. Time is counted where it is entered."""
+
+    def __init__(self, path: dict[_Key, Node]) -> None:
+        self.path = path
+        self.recursive: set[_Key] = set()
+        self.calls = self.total_ns = 0
+        self.cut = False
+
+
+def _ways(found: list[list[Node]]) -> list[_Way]:
+    ways: dict[tuple[_Key, ...], _Way] = {}
+    for chain in found:
+        path: dict[_Key, Node] = {}
+        again: set[_Key] = set()
+        for node in chain:
+            key = (node.function, node.file, node.line)
+            if key in path:  # from its first time to this one it is a circle
+                again.add(key)
+                while next(reversed(path)) != key:
+                    path.popitem()
+            path[key] = node
+        way = ways.setdefault(tuple(path), _Way(path))
+        way.recursive |= again
+        way.calls += chain[-1].calls
+        way.cut |= chain[-1].cut
+        if not any((n.function, n.file, n.line) == key for n in chain[:-1]):
+            way.total_ns += chain[-1].total_ns
+    return list(ways.values())
 
 
 def callee_lines(found: list[list[Node]], least: int, levels: int = 0) -> Iterator[str]:

@@ -11,12 +11,14 @@
 struct open {
     uint64_t since, child;
     uint32_t node;
+    bool again;                          /* its node is open further out already */
 };
 
 struct lane {
     struct open *stack;                  /* owned */
     uint32_t depth, cap;
     uint64_t unkept;
+    struct ft_ptrmap deep;               /* nodes open at FT_TREE_DEPTH and below it */
 };
 
 struct tree {
@@ -68,8 +70,16 @@ push(struct tree *t, struct lane *lane, const struct ft_call *call, uint64_t sin
     uint32_t above = lane->depth < FT_TREE_DEPTH ? lane->depth : FT_TREE_DEPTH - 1;
     uint32_t parent = above > 0 ? lane->stack[above - 1].node : 0;
     uint32_t node = node_of(t, parent, call->func);
+    bool again = false;
+    if (node != 0 && lane->depth >= FT_TREE_DEPTH - 1) {
+        t->nodes[node].cut |= lane->depth >= FT_TREE_DEPTH;
+        again = ft_ptrmap_get(&lane->deep, node) != NULL;
+        if (!again && !ft_ptrmap_put(&lane->deep, node, 1)) {
+            node = 0;
+        }
+    }
     t->unkept += node == 0;
-    lane->stack[lane->depth++] = (struct open){since, 0, node};
+    lane->stack[lane->depth++] = (struct open){since, 0, node, again};
     return node != 0;
 }
 
@@ -96,7 +106,12 @@ close_top(struct tree *t, struct lane *lane, uint64_t now)
     struct ft_tree_node *node = &t->nodes[o->node];
     uint64_t ns = now > o->since ? now - o->since : 0;
     node->self += ns > o->child ? ns - o->child : 0;
-    node->total += ns;
+    if (!o->again) {
+        node->total += ns;
+        if (lane->depth >= FT_TREE_DEPTH - 1) {
+            ft_ptrmap_take(&lane->deep, o->node, NULL);
+        }
+    }
     if (lane->depth > 0) {
         lane->stack[lane->depth - 1].child += ns;
     }
@@ -119,7 +134,11 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
 {
     (void)sink;
     (void)info;
-    return calloc(1, sizeof(struct lane));
+    struct lane *lane = calloc(1, sizeof(*lane));
+    if (lane != NULL) {
+        ft_ptrmap_init(&lane->deep);
+    }
+    return lane;
 }
 
 static void
@@ -129,6 +148,7 @@ thread_end(struct ft_sink *sink, void *opaque)
     while (lane->depth > 0) {
         close_top((struct tree *)sink, lane, sink->now);
     }
+    ft_ptrmap_fini(&lane->deep);
     free(lane->stack);
     free(lane);
 }

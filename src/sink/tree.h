@@ -11,8 +11,9 @@ struct ft_tree_node {
     const struct ft_func *func;      /* borrowed from the producer; NULL: the root */
     uint32_t parent;                 /* place of its caller's node, which is before it */
     uint64_t calls;
-    uint64_t total;                  /* ns; recursion below FT_TREE_DEPTH included */
+    uint64_t total;                  /* ns; recursion below FT_TREE_DEPTH is counted once */
     uint64_t self;
+    bool cut;                        /* chains deeper than FT_TREE_DEPTH are counted here */
 };
 
 struct ft_sink *ft_tree_new(void);
