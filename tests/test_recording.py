@@ -292,9 +292,36 @@ def test_info_says_what_there_is(recorded: Path, pyftrace: Run):
         r"command +pyftrace record app.py",
         r"events +16, 0 missing",
         r"processes +1, threads 1",
-        r"  pid \d+: 16 events in 1 thread; ended after \d+\.\d+ s",
+        r"  pid \d+: 16 events in 1 thread; recorded for \d+\.\d+ s",
     ):
         assert re.search(f"^{line}$", out, re.M), line
+
+
+def test_info_quotes_commands_as_a_shell_would(pyftrace: Run, tmp_path: Path):
+    code = "print('a')\nprint('\\x1b[1m\x1b[2J')"
+    pyftrace("record", "-c", code, "two words", "it's")
+    out = pyftrace("info").stdout
+    assert "\x1b" not in out
+    assert out.count("\n") == len(out.splitlines()) == 11
+    quoted = r"""-c $'print(\'a\')\nprint(\'\\x1b[1m\x1b[2J\')' 'two words' 'it'"'"'s'"""
+    assert f"command      pyftrace record {quoted}\n" in out
+    assert out.splitlines()[-1].endswith(quoted)
+
+
+def test_info_of_a_run_that_goes_on_says_so(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import os, subprocess, sys\n"
+        "def f(): pass\n"
+        "f()\n"
+        "env = {k: v for k, v in os.environ.items() if k != 'PYFTRACE'}\n"
+        "subprocess.run([sys.executable, '-m', 'pyftrace', 'info'], env=env)\n"
+    )
+    out = pyftrace("record", "app.py").stdout
+    assert re.search(r"^began        [-\d]+ [:\d]+, still running$", out, re.M), out
+    assert re.search(r"^  pid \d+: \d events in 1 thread; still running$", out, re.M), out
+    assert re.search(
+        r"^began        [-\d]+ [:\d]+, ended \d+\.\d{3} s later$", pyftrace("info").stdout, re.M
+    )
 
 
 def test_dump_is_strict_json(recorded: Path, pyftrace: Run):

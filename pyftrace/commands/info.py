@@ -2,10 +2,13 @@
 
 import json
 import os
+import shlex
 import time
 from argparse import Namespace
 from typing import Any
 
+from pyftrace import _engine
+from pyftrace import options as opts
 from pyftrace.cli import say
 from pyftrace.commands import _common as common
 from pyftrace.recording import Recording
@@ -47,19 +50,41 @@ def size(count: int) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would take for an order."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def command_line(text: str) -> str:
+    """A command as a shell would read it, from what options.join() made."""
+    try:
+        words = opts.split(text)
+    except opts.OptionError:
+        return printable(text)
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{printable(escaped)}'"
+
+
 def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
     """The text, line by line."""
     facts = found["facts"]
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["wall_ns"] / 1e9))
     processes, threads = found["processes"], found["threads"]
     ended = max((p["ended_ns"] for p in processes), default=0)
+    running = is_running(recording, found)
     text = [
         f"recording    {os.path.abspath(recording.path)}",
         f"state        {found['state']}",
         *(f"             {reason}" for reason in found["why"]),
-        f"command      {facts.get('command', '?')}",
+        f"command      {command_line(facts.get('command', '?'))}",
         f"directory    {facts.get('cwd', '?')}",
-        f"began        {began}" + (f", lasted {ended / 1e9:.3f} s" if ended else ""),
+        f"began        {began}" + _lasted(ended, running),
         f"made by      pyftrace {facts.get('pyftrace', '?')}, Python {facts.get('python', '?')}"
         f" on {facts.get('host', '?')}; format {found['version']}",
     ]
@@ -75,14 +100,31 @@ def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
     for i, process in enumerate(processes[:MANY]):
         own = by_process.get(i, [])
         events = sum(thread["events"] for thread in own)
-        command = process["facts"].get("command", "?")
-        text.append(f"  pid {process['pid']}{_kind(process)}: {events:,} events in {len(own)}"
-                    f" thread{'s' if len(own) != 1 else ''}; {_end(processes, i)}")  # fmt: skip
+        command = command_line(process["facts"].get("command", "?"))
+        text.append(
+            f"  pid {process['pid']}{_kind(process)}: {events:,} events in {len(own)}"
+            f" thread{'s' if len(own) != 1 else ''}; {_end(processes, i, running)}"
+        )
         if not process["forked"]:
             text.append(f"    {command}")
     if len(processes) > MANY:
         text.append(f"  ... {len(processes) - MANY} more (--json has all)")
-    return text
+    return [printable(line) for line in text]
+
+
+def is_running(recording: Recording, found: dict[str, Any]) -> set[int]:
+    """The processes without an end mark that go on, by their pids."""
+    first = found["pid"]
+    ended = {p["pid"] for p in found["processes"] if p["ended_ns"] and not p["interpreter"]}
+    if first in ended or not _engine.read_run(recording.path)[2]:
+        return set()
+    return {first}
+
+
+def _lasted(ended: int, running: set[int]) -> str:
+    if running:
+        return ", still running"
+    return f", ended {ended / 1e9:.3f} s later" if ended else ""
 
 
 def _kind(process: dict[str, Any]) -> str:
@@ -91,15 +133,17 @@ def _kind(process: dict[str, Any]) -> str:
     return f" (forked by {process['parent']})" if process["forked"] else ""
 
 
-def _end(processes: list[dict[str, Any]], i: int) -> str:
+def _end(processes: list[dict[str, Any]], i: int, running: set[int]) -> str:
     process = processes[i]
     if process["error"]:
         return f"stopped recording: {process['error']}"
     if process["signal"]:
         return f"killed by signal {process['signal']}"
     if process["ended_ns"]:
-        return f"ended after {(process['ended_ns'] - process['began_ns']) / 1e9:.3f} s"
+        return f"recorded for {(process['ended_ns'] - process['began_ns']) / 1e9:.3f} s"
     later = (p for p in processes[i + 1 :] if p["pid"] == process["pid"])
     if any(not p["interpreter"] for p in later):
         return "no end mark: became another program (exec)"
+    if process["pid"] in running:
+        return "still running"
     return "no end mark: os._exit or killed"
