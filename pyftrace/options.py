@@ -163,6 +163,9 @@ class Options:
                 raise OptionError(f"{row.names[-1]} goes with record")
         if 0 < self.ring < 256 << 10:
             raise OptionError("--ring: at least 256k")
+        # One ring is reserved whole, and the functions' names need room beside it.
+        if self.ring and 0 < self.max_size < self.ring + (64 << 10):
+            raise OptionError("--max-size: no room for one --ring (at least 64k more than it)")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"options are immutable: {name}")

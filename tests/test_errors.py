@@ -48,6 +48,10 @@ def one_line(text: str) -> str:
         ([], "nothing to trace"),
         (["tui", "foo.py"], "'tui' is a verb of a coming version"),
         (["ls"], "ls ("),
+        (
+            ["record", "--ring", "16M", "--max-size", "1M", "foo.py"],
+            "--max-size: no room for one --ring",
+        ),
     ],
 )
 def test_refusals(pyftrace: Run, script: Path, words: list[str], message: str):
@@ -289,6 +293,11 @@ def test_what_is_said_when_a_recording_is_looked_at_does_not_go_with_record(
     assert one_line(done.stderr) == f"{words[0]} does not go with record"
     assert (done.returncode, done.stdout) == (2, "")
     assert not (script.parent / "pyftrace.data").exists()
+
+
+def test_room_for_one_ring_is_enough(pyftrace: Run, script: Path):
+    done = pyftrace("record", "--ring", "256k", "--max-size", "320k", "foo.py")
+    assert "1 calls recorded" in done.stderr or "1 call recorded" in done.stderr
 
 
 def test_a_limit_below_zero(pyftrace: Run, script: Path):
