@@ -155,6 +155,14 @@ def _verb(verb: str, words: "list[str]") -> int:
     return status
 
 
+def _hint(target: "list[str]") -> str:
+    """What a word that is no script was likely to mean."""
+    if target == ["help"]:
+        return "; did you mean pyftrace -h?"
+    close = opts.nearest(target[0], VERBS) if target[0].isalpha() else None
+    return f"; did you mean pyftrace {close}?" if close else ""
+
+
 def run(words: "list[str]") -> int:
     """The exit status, once all is written; does not return when a target is run (exec)."""
     try:
@@ -193,13 +201,14 @@ def _run(words: "list[str]") -> int:
     except opts.OptionError as error:
         return refuse(str(error))
     if not target:
-        return refuse("nothing to trace: name a script, -m MODULE or -c CODE (pyftrace -h)")
+        verb = "pyftrace record" if record else "pyftrace"
+        return refuse(f"nothing to trace: name a script, -m MODULE or -c CODE ({verb} -h)")
     from pyftrace.launcher import Refusal, launch
 
     try:
         launch(options, target, file_only=ended == "--")
     except Refusal as refusal:
-        return refuse(str(refusal))
+        return refuse(str(refusal) + ("" if record or ended else _hint(target)))
     except MemoryError:
         return refuse("out of memory")
     return 2

@@ -45,7 +45,11 @@ def one_line(text: str) -> str:
         (["-o", ".", "foo.py"], "cannot write .: Is a directory"),
         (["-m"], "-m needs a module"),
         (["-c"], "-c needs code"),
-        ([], "nothing to trace"),
+        ([], "nothing to trace: name a script, -m MODULE or -c CODE (pyftrace -h)"),
+        (["record"], "nothing to trace: name a script, -m MODULE or -c CODE (pyftrace record -h)"),
+        (["help"], "no such script: help; did you mean pyftrace -h?"),
+        (["infos"], "no such script: infos; did you mean pyftrace info?"),
+        (["reprot", "run.data"], "no such script: reprot; did you mean pyftrace report?"),
         (["tui", "foo.py"], "'tui' is a verb of a coming version"),
         (["ls"], "ls ("),
         (
