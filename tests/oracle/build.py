@@ -18,6 +18,7 @@ class Built:
         self.objects = folder / "objects"
         self.folder = folder
         self.defines = defines
+        folder.mkdir(exist_ok=True)
         shutil.copytree(ROOT / "src", self.source)
         self.objects.mkdir()
         files = sorted(self.source.rglob("*.c"))
@@ -33,7 +34,7 @@ class Built:
         include = sysconfig.get_path("include")
         platform = sysconfig.get_path("platinclude")
         self.call(
-            *shlex.split(sysconfig.get_config_var("CC") or "cc"), "-c", "-O1", "-fPIC", "-std=c11",
+            *shlex.split(sysconfig.get_config_var("CC") or "cc"), "-c", "-O0", "-fPIC", "-std=c11",
             "-D_GNU_SOURCE", "-fvisibility=hidden", '-DPYFTRACE_VERSION="0"',
             *(f"-D{name}" for name in self.defines),
             f"-I{self.source}", f"-I{include}", f"-I{platform}", str(file), "-o", str(to),

@@ -9,16 +9,19 @@ from typing import NamedTuple
 
 EVENTS = "engine/events.c"
 STACK = "engine/stack.c"
+TOTALS = "sink/table.c"
 TABLE = "const struct ft_event_row ft_event_table["
 
 
 class Fault(NamedTuple):
-    """``least``: how many of 100 programs must fail."""
+    """``least``: how many of 100 programs must fail. ``clock``: it is one of times, for programs
+    that are known by construction and an engine whose clock they move."""
 
     name: str
     file: str
     replacements: tuple[tuple[str, str], ...]
     least: int = 95
+    clock: bool = False
 
     def apply(self, source: Path, to: Path) -> None:
         """The file with the fault; ValueError when a text does not stand there exactly once."""
@@ -134,5 +137,29 @@ FAULTS = (
         "-d shows one level more",
         STACK,
         (("view->depth >= filter->depth", "view->depth > filter->depth"),),
+    ),
+    Fault(
+        "total: recursion counted at each level",
+        TOTALS,
+        (("if (--s->open == 0) {", "if (--s->open < UINT32_MAX) {"),),
+        clock=True,
+    ),
+    Fault(
+        "self: what it called not taken off",
+        TOTALS,
+        (("s->self += ticks > o->child ? ticks - o->child : 0;", "s->self += ticks;"),),
+        clock=True,
+    ),
+    Fault(
+        "min, max: a generator's earlier steps forgotten",
+        TOTALS,
+        (("ticks += o->before;", ""),),
+        clock=True,
+    ),
+    Fault(
+        "a recording's events all at the time of its first",
+        STACK,
+        (("call.time = ft_clock_ticks();", "call.time = 1;"),),
+        clock=True,
     ),
 )  # fmt: skip

@@ -27,15 +27,20 @@ def indented(lines: list[str]) -> list[str]:
 
 
 class Known:
-    """One program: ``text``, and ``steps`` of a call of its main()."""
+    """One program: ``text``, and ``steps`` of a call of its main(), which has every piece."""
 
-    def __init__(self, seed: int, size: int = 30) -> None:
+    def __init__(self, seed: int, size: int = 20) -> None:
         self.random = random.Random(seed)
         self.left = size
         self.names = 0
         self.runs = 0
         self.functions: list[str] = []
-        body, steps = self.several(0, least=4)
+        body, steps = self.tick()
+        for piece in self.random.sample(PIECES, len(PIECES)):
+            lines, happens = piece(self, 1)
+            (after,), last = self.tick()
+            body += [*lines, after]
+            steps += [*happens, *last]
         self.functions += ["def main():", *indented(body)]
         self.text = HEAD + "\n".join(self.functions) + "\n"
         self.steps: list[Step] = [("start", "main", 0), *steps, ("return", "main", 0)]
@@ -54,10 +59,10 @@ class Known:
         ns = UNIT * self.random.randrange(1, 50)
         return [f"tick({ns})"], [("tick", ns)]
 
-    def several(self, depth: int, least: int = 0) -> Piece:
+    def several(self, depth: int) -> Piece:
         """A few pieces, one after another."""
         lines, steps = self.tick()
-        for _ in range(self.random.randrange(least, least + 3)):
+        for _ in range(self.random.randrange(3)):
             if depth > 5 or self.left <= 0:
                 break
             self.left -= 1

@@ -183,7 +183,7 @@ def ring_is_a_suffix(seeds: range, size: int = 256 << 10) -> list[str]:
             for main in mains:
                 main()
 
-    with watch.folder() as folder:
+    with watch.quiet(), watch.folder() as folder:
         for name, options in (("full", {}), ("ring", {"ring": size})):
             with pyftrace.record(folder / name, **SCOPE, **options):
                 run()
