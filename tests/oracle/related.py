@@ -20,7 +20,7 @@ def rows(events: list[Event]) -> list[Row]:
 
 
 def choose(seed: int, events: list[Event]) -> list[dict]:
-    """Three filters that leave out a part of the events: options of -H and -d, of -e, of -f. What
+    """Filters that leave out a part of the events: options of -H, of -d, of -e, of -f. What
     is named comes early, so that what it does to the rest is seen."""
     r = random.Random(seed)
     names = sorted({e.function or "" for e in events[2 : len(events) // 2] if e.depth > 1})
@@ -30,7 +30,11 @@ def choose(seed: int, events: list[Event]) -> list[dict]:
         return tuple("generated:" + name for name in r.sample(names, min(count, len(names))))
 
     return [
-        {"hide": some(2), "depth": r.randrange(2, max(3, deepest - 1))},
+        {"hide": some(2)},
+        {
+            "depth": r.randrange(2, max(3, deepest - 1)),
+            **({"hide": some(1)} if r.random() < 0.3 else {}),
+        },
         {"exclude": some(1), **({"hide": some(1)} if r.random() < 0.3 else {})},
         {"function": some(2), **({"exclude": some(1)} if r.random() < 0.3 else {})},
     ]
@@ -102,7 +106,7 @@ def filters_agree(program: Program, full: dict[str, list[Event]], folder: Path) 
             got.setdefault(event.thread_name, []).append(row)
         if got != wanted:
             failures.append(f"recorded with {chosen}: {difference(wanted, got)}")
-        if number == program.seed % 3 and not program.threaded and not program.asyncio:
+        if number == program.seed % 4 and not program.threaded and not program.asyncio:
             tree, replay = verbs(watch.live_tree([program], **chosen)), replayed(path)
             if tree != replay:
                 failures.append(f"live tree with {chosen}, its replay: {apart(tree, replay)}")
