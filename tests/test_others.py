@@ -25,7 +25,11 @@ XML = """<testsuites><testsuite>
   <testcase classname="tests.m" name="f[&lt;object at 0x7f01&gt;]"/>
   <testcase/>
 </testsuite></testsuites>"""
-LOG = "FAIL: test_sub (test.m.T.test_sub) [7]\n  FAIL: no (test.m.T.no)\n"
+LOG = """\
+FAIL: test_sub (test.m.T.test_sub) [7]
+FAIL: a_doctest (test.m)
+  FAIL: no (test.m.T.no)
+"""
 
 
 def test_each_test_has_its_result(tmp_path: Path):
@@ -37,6 +41,7 @@ def test_each_test_has_its_result(tmp_path: Path):
         "test.m.T.left": "skipped",
         "tests.m.f[<object at 0x>]": "passed",
         "test.m.T.test_sub": "failed",
+        "test.m.a_doctest": "failed",
     }
 
 

@@ -14,7 +14,7 @@ RECORDING = "(recording)"  # whether what was recorded can be read
 
 WORST = ("passed", "skipped", "failed")
 # regrtest writes a test of which only a sub-test failed without its name: the log has it.
-FAILED_LINE = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): \S+ \(([\w.<>]+)\)", re.M)
+FAILED_LINE = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S+) \(([\w.<>]+)\)", re.M)
 ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
@@ -52,8 +52,8 @@ def read_results(xml: Path, log: str) -> dict[str, str]:
         skipped = any(x.tag == "skipped" for x in case)
         if name:
             note(name, "failed" if bad else "skipped" if skipped else "passed")
-    for name in FAILED_LINE.findall(log):
-        note(name, "failed")
+    for name, where in FAILED_LINE.findall(log):
+        note(where if where.endswith(f".{name}") else f"{where}.{name}", "failed")
     return tests
 
 
