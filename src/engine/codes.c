@@ -325,8 +325,12 @@ check_layout(struct ft_codes *codes, PyCodeObject *code, const struct ft_code *c
     const struct ft_code_extra *extra = code->co_extra;
     bool right = extra != NULL && extra->size > codes->index && extra->size <= 255
                  && extra->items[codes->index] == c;
+    bool before = codes->in_place;
     codes->not_in_place |= !right;
     codes->in_place = !codes->not_in_place;
+    for (struct ft_thread *t = codes->engine->threads; t && before != codes->in_place; t = t->next) {
+        ft_thread_settle(codes->engine, t);
+    }
 #else
     (void)codes, (void)code, (void)c;
 #endif

@@ -156,6 +156,7 @@ ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap)
         if (e->lone != NULL && e->lone != tap) {
             ft_stack_settle(t, e->lone);
         }
+        t->told_task &= e->lone == tap;
     }
     e->lone = tap;
     e->generation++;

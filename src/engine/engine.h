@@ -175,6 +175,7 @@ struct ft_thread {
     _Atomic int owners; /* engine, thread, guard of its thread state: the last one frees */
     _Atomic bool ended; /* set by the thread's destructor */
     struct ft_thread *next; /* in the engine's list */
+    struct ft_thread *before; /* of the same OS thread, in another interpreter */
     struct ft_strbuf args, value; /* texts of the event in hand */
     struct ft_view views[FT_MAX_TAPS];
 };

@@ -98,10 +98,10 @@ now(bool counter)
 
 /* NULL: not the common case. */
 static inline const struct ft_code *
-plain_code(const struct ft_thread *t, PyCodeObject *code)
+plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
     const struct ft_code_extra *extra = code->co_extra;
-    if (FT_UNLIKELY(t == NULL || extra == NULL || t->index >= extra->size)) {
+    if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
         return NULL;
     }
     const struct ft_code *c = extra->items[t->index];
@@ -121,9 +121,9 @@ enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
 
 /* The frame on top is the one that is left, and went the short way. */
 static inline bool
-plain_top(const struct ft_thread *t)
+plain_top(const struct ft_thread *t, const struct ft_engine *e)
 {
-    if (FT_UNLIKELY(t == NULL || t->top == 0)) {
+    if (FT_UNLIKELY(t == NULL || t->engine != e || t->top == 0)) {
         return false;
     }
     const struct ft_frame *f = &t->stack[t->top - 1];
@@ -205,7 +205,7 @@ static inline PyObject *
 start(PyObject *self, PyObject *const *args, bool counter)
 {
     struct ft_thread *t = ft_thread_current;
-    const struct ft_code *c = plain_code(t, CODE(args));
+    const struct ft_code *c = plain_code(t, ENGINE(self), CODE(args));
     return FT_LIKELY(c != NULL) ? enter_plain(t, c, counter)
                                 : enter(ENGINE(self), CODE(args), FT_START);
 }
@@ -215,7 +215,7 @@ return_(PyObject *self, PyObject *const *args, bool counter)
 {
     uint64_t time = now(counter);
     struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(plain_top(t)) ? leave_plain(t, time)
+    return FT_LIKELY(plain_top(t, ENGINE(self))) ? leave_plain(t, time)
                                    : leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
 }
 
@@ -267,7 +267,7 @@ static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
     struct ft_thread *t = ft_thread_current;
-    if (plain_top(t) && t->lone_unwind) {
+    if (plain_top(t, ENGINE(self)) && t->lone_unwind) {
         return leave_plain(t, ft_clock_ticks());
     }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);

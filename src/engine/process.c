@@ -97,7 +97,11 @@ ft_process_init(void)
 bool
 ft_process_own_thread(struct ft_thread *t)
 {
-    return process.has_key && pthread_setspecific(process.thread_key, t) == 0;
+    if (!process.has_key) {
+        return false;
+    }
+    t->before = pthread_getspecific(process.thread_key);
+    return pthread_setspecific(process.thread_key, t) == 0;
 }
 
 uint32_t

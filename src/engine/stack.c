@@ -70,10 +70,12 @@ ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open
 {
     struct ft_thread *t = thread;
     int slot = 0;
-    while (slot < FT_MAX_TAPS && t->views[slot].lane != lane) {
+    while (slot < FT_MAX_TAPS
+           && (t->views[slot].lane != lane || t->engine->taps[slot] == NULL
+               || t->views[slot].epoch != t->engine->taps[slot]->epoch)) {
         slot++;
     }
-    if (slot == FT_MAX_TAPS || t->engine->taps[slot] == NULL) {
+    if (slot == FT_MAX_TAPS) {
         return 0;
     }
     /* What is told of stands on top when it is entered, and just above when it is left. */
@@ -265,7 +267,8 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
         if (!(v & FT_V_PLAIN) && !decide(e, t, f, slot, v)) {
             continue;
         }
-        uint32_t needs = tap->sink->needs;
+        uint32_t needs = tap->sink->needs, epoch = tap->epoch;
+        PyObject *owner = tap->may_raise ? Py_NewRef(tap->owner) : NULL;
         f->shown |= 1u << slot;
         call.depth = view->depth++;
         if (needs & TEXT_NEEDS) {
@@ -284,7 +287,10 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
         if (needs & FT_NEED_TIME) {
             call.time = f->time = ft_clock_ticks();
         }
-        tell(tap, view->lane, &call);
+        if (e->taps[slot] == tap && view->epoch == epoch) { /* else closed by what the texts ran */
+            tell(tap, view->lane, &call);
+        }
+        Py_XDECREF(owner);
     }
 }
 
@@ -319,13 +325,17 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
         view->inside -= (f.inside & bit) != 0;
         view->excluded -= (f.excluded & bit) != 0;
         if (f.shown & bit) {
-            uint32_t needs = tap->sink->needs;
+            uint32_t needs = tap->sink->needs, epoch = tap->epoch;
+            PyObject *owner = tap->may_raise ? Py_NewRef(tap->owner) : NULL;
             call.depth = view->depth -= !plain;
             if (needs & TEXT_NEEDS) {
                 call.task = t->task;
                 add_value(t, tap, value, &call);
             }
-            tell(tap, view->lane, &call);
+            if (e->taps[slot] == tap && view->epoch == epoch) {
+                tell(tap, view->lane, &call);
+            }
+            Py_XDECREF(owner);
         }
     }
     if (FT_UNLIKELY(f.kind.task_set)) {

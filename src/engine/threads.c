@@ -30,10 +30,12 @@ disown(struct ft_thread *t)
 void
 ft_thread_ended(void *thread)
 {
-    struct ft_thread *t = thread;
-    atomic_store(&t->ended, true);
     ft_thread_current = NULL;
-    disown(t);
+    for (struct ft_thread *t = thread, *before; t != NULL; t = before) {
+        before = t->before;
+        atomic_store(&t->ended, true);
+        disown(t);
+    }
 }
 
 /* ---- the thread's state ---------------------------------------------------------------------- */
@@ -80,7 +82,8 @@ static void
 keep_tstate(struct ft_engine *e, struct ft_thread *t, PyThreadState *tstate)
 {
     PyTypeObject *type = (PyTypeObject *)e->guard_type;
-    if (t->tstate == tstate || t->gone == tstate->id || type == NULL) {
+    if (t->tstate == tstate || t->gone == tstate->id || type == NULL
+        || tstate->_status.finalizing) {
         return;
     }
     PyObject *exc = PyErr_GetRaisedException();
@@ -106,6 +109,7 @@ ft_thread_settle(struct ft_engine *e, struct ft_thread *t)
     const struct ft_view *view = tap ? &t->views[tap->slot] : NULL;
     t->lone = (struct ft_frame_kind){.plain = FT_NO_EPOCH};
     t->lone_unwind = false;
+    t->index = PY_SSIZE_T_MAX; /* nothing on a code object is looked at */
     if (tap == NULL || view->epoch != tap->epoch || !((e->all | t->local) >> tap->slot & 1)
         || t->tstate == NULL || !e->codes->in_place || (t->task != NULL && !t->told_task)) {
         return;
@@ -160,7 +164,7 @@ known_thread(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
 {
     struct ft_thread *same = NULL;
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
-        if (t->tstate_id == tstate_id) {
+        if (t->tstate_id == tstate_id && t->native_id == native_id) {
             return t;
         }
         if (t->native_id == native_id && !atomic_load(&t->ended)) {
@@ -185,6 +189,7 @@ thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
     t->tstate_id = tstate_id;
     t->native_id = native_id;
     t->lone.plain = FT_NO_EPOCH;
+    t->index = PY_SSIZE_T_MAX;
     t->serial = ++e->last_thread;
     atomic_init(&t->owners, 1);
     ft_strbuf_init(&t->args);
@@ -344,8 +349,10 @@ ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_view *view = &t->views[slot];
     uint32_t bit = 1u << slot;
     struct ft_call call = {.way = FT_LEFT};
-    for (uint32_t i = t->top; i-- > 0 && view->depth > 0;) {
+    const uint32_t top = t->top;
+    for (uint32_t i = top; i-- > 0 && view->depth > 0;) {
         if (t->stack[i].shown & bit) {
+            t->top = i; /* what is left stands just above, see open_calls */
             call.func = t->stack[i].func;
             call.activation = t->stack[i].activation;
             call.depth = --view->depth;
@@ -356,6 +363,7 @@ ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
         t->stack[i].inside &= ~bit;
         t->stack[i].excluded &= ~bit;
     }
+    t->top = top;
     view->depth = view->inside = view->excluded = 0;
 }
 

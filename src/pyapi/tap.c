@@ -178,7 +178,9 @@ tap_dealloc(PyObject *op)
     struct ft_tap_object *self = SELF(op);
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
+    PyObject *exc = PyErr_GetRaisedException();
     ft_tap_detach(self->engine, &self->tap);
+    PyErr_SetRaisedException(exc);
     if (self->sink != NULL) {
         self->sink->ops->close(self->sink);
     }

@@ -192,6 +192,7 @@ piece_next(struct record *r, struct record_file *file, size_t need, size_t *size
         if (file->last != NULL) { /* no gap that a reader would stop at */
             file->last->size = (uint64_t)(space->map + space->len - (uint8_t *)file->last);
             file->last = NULL;
+            file->at = space->len;
         }
         size_t len = space->len * 2 < FT_LANE_MOST ? space->len * 2 : FT_LANE_MOST;
         *error = ft_record_take(r, len) ? ft_space_next(space, len) : FT_STOP_MAX_SIZE;
