@@ -50,6 +50,9 @@ PyWeakref_GetRef(PyObject *ref, PyObject **object)
 }
 #endif
 
+/* Being cleared: what is put into its dict now is never let go of. */
+#define FT_TSTATE_ENDS(tstate) ((tstate)->_status.finalizing)
+
 /* None is immortal since 3.12 (PEP 683): giving it away needs no count. */
 #define FT_NONE Py_None
 

@@ -290,3 +290,97 @@ def test_thread_states_that_come_and_go(foreign: Path, tmp_path: Path, mode: lis
     else:
         lines = out.read_text().splitlines()
         assert any(line.startswith("called,") and ",900," in line for line in lines), lines
+
+
+def test_another_tool_hangs_its_own_things_on_code_objects(python):
+    done = python(
+        "-c",
+        """if True:
+        import ctypes
+        request = ctypes.pythonapi.PyUnstable_Eval_RequestCodeExtraIndex
+        request.restype, request.argtypes = ctypes.c_ssize_t, [ctypes.c_void_p]
+        put = ctypes.pythonapi.PyUnstable_Code_SetExtra
+        put.argtypes = [ctypes.py_object, ctypes.c_ssize_t, ctypes.c_void_p]
+        def h(): pass
+        put(h.__code__, request(None), 1)  # a mark, no address
+        import pyftrace, sys
+        with pyftrace.trace(include="*"): h()
+        with pyftrace.report(include="*") as r: h(); h()
+        print(r.calls("h"))
+        """,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "2"
+
+
+def test_a_sub_interpreter_on_the_same_thread_leaves_its_calls_alone(python, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        textwrap.dedent(
+            """
+            try:
+                import _interpreters as interpreters
+                run = interpreters.exec
+            except ImportError:
+                import _xxsubinterpreters as interpreters
+                run = interpreters.run_string
+
+            def leaf(): pass
+
+            def f():
+                leaf()
+                inner = interpreters.create()
+                leaf()
+                run(inner, "import textwrap; textwrap.dedent('x')")
+                leaf()
+                interpreters.destroy(inner)
+
+            def g():
+                f()
+                leaf()
+
+            g(); g()
+            """
+        )
+    )
+    assert python("-m", "pyftrace", "record", "-q", "app.py").returncode == 0
+    calls = [
+        (event.function, event.depth)
+        for event in pyftrace.open(tmp_path / "pyftrace.data").events(thread=1)
+        if event.event == "start"
+    ]
+    assert calls == [("g", 0), ("f", 1), *[("leaf", 2)] * 3, ("leaf", 1)] * 2
+
+
+def test_a_value_that_stops_the_trace_while_it_is_shown(python, tmp_path: Path):
+    (tmp_path / "app.py").write_text(
+        "import pyftrace\n"
+        "class Stops:\n    def __str__(self): pyftrace.stop(); return 'S'\n"
+        "def f(x): return x\n"
+        "pyftrace.start(args=True, values='str', file='out')\n"
+        "f(Stops()); f(Stops())\nprint('fine')\n"
+    )
+    done = python("app.py")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+def test_a_tap_that_goes_keeps_the_exception_in_flight():
+    with pytest.raises(TypeError, match="int"):
+        int(pyftrace.report(include="*").__enter__())
+    pyftrace.stop()
+
+
+def test_a_task_that_only_the_earlier_tap_was_told_of(where: Path):
+    first, second = pyftrace.record(where), pyftrace.record(where.with_name("second.data"))
+
+    async def main():
+        leaf(1)
+        second.__enter__()
+        first.__exit__(None, None, None)
+        leaf(2)
+        second.__exit__(None, None, None)
+
+    first.__enter__()
+    leaf(0)
+    asyncio.run(main())
+    events = list(pyftrace.open(where.with_name("second.data")).events())
+    assert [event.task is None for event in events if event.function == "leaf"] == [False, False]

@@ -328,7 +328,8 @@ check_layout(struct ft_codes *codes, PyCodeObject *code, const struct ft_code *c
     bool before = codes->in_place;
     codes->not_in_place |= !right;
     codes->in_place = !codes->not_in_place;
-    for (struct ft_thread *t = codes->engine->threads; t && before != codes->in_place; t = t->next) {
+    for (struct ft_thread *t = codes->engine->threads; t && before != codes->in_place;
+         t = t->next) {
         ft_thread_settle(codes->engine, t);
     }
 #else

@@ -156,6 +156,7 @@ struct ft_thread {
     struct ft_frame_kind lone; /* .plain: epoch of the lone tap, if its calls go the short way */
     uint32_t top, cap; /* frames open, frames allocated */
     struct ft_frame *stack; /* owned */
+    struct ft_engine *engine; /* borrowed; NULL after the engine ended */
     PyThreadState *tstate; /* borrowed while its guard lives (threads.c); NULL: ask for it */
     Py_ssize_t index; /* of co_extra */
     void *lone_lane;
@@ -165,7 +166,6 @@ struct ft_thread {
     bool lone_unwind; /* so do those left by an exception */
 
     bool told_task; /* the lone tap was told of `task` */
-    struct ft_engine *engine; /* borrowed; NULL after the engine ended */
     uint64_t tstate_id, gone; /* of the state met last, and of one that is no more */
     uint32_t local; /* taps entered on this thread alone */
     const struct ft_task *task; /* running now, NULL: none; owned by the engine's list */

@@ -88,7 +88,8 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
 /* One tap, no texts (a report, a recording), a function shown whatever its caller: what
  * ft_stack_enter and ft_stack_leave do in general, without their choices. All that decides was
  * settled before (ft_code_sync, ft_thread_settle): a function's and a thread's epoch are equal only
- * if both are of the lone tap, which is of this thread's interpreter because epochs are unique. */
+ * if both are of the lone tap. The thread may have run another interpreter last: then it is not
+ * this engine's. */
 
 static inline uint64_t
 now(bool counter)
@@ -215,8 +216,9 @@ return_(PyObject *self, PyObject *const *args, bool counter)
 {
     uint64_t time = now(counter);
     struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(plain_top(t, ENGINE(self))) ? leave_plain(t, time)
-                                   : leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
+    return FT_LIKELY(plain_top(t, ENGINE(self)))
+               ? leave_plain(t, time)
+               : leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
 }
 
 static __attribute__((noinline)) PyObject *

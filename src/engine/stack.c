@@ -152,18 +152,19 @@ decide(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, int slot, u
 
 #define TEXT_NEEDS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
 
+/* Texts and outputs may run Python and let other threads in, either of which may close the tap: who
+ * tells holds its owner, and looks whether it is still there. */
 static void
 tell(struct ft_tap *tap, void *lane, const struct ft_call *call)
 {
     const struct ft_sink_ops *ops = tap->sink->ops;
-    if (FT_UNLIKELY(tap->may_raise)) {
-        /* Its output runs Python and may let other threads in, which may close the tap. */
-        PyObject *owner = Py_NewRef(tap->owner);
-        (call->way < FT_RETURN ? ops->enter : ops->leave)(tap->sink, lane, call);
-        Py_DECREF(owner);
-        return;
-    }
     (call->way < FT_RETURN ? ops->enter : ops->leave)(tap->sink, lane, call);
+}
+
+static bool
+still_there(const struct ft_engine *e, const struct ft_view *view, int slot, uint32_t epoch)
+{
+    return e->taps[slot] != NULL && e->taps[slot]->epoch == epoch && view->epoch == epoch;
 }
 
 static void
@@ -287,7 +288,7 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
         if (needs & FT_NEED_TIME) {
             call.time = f->time = ft_clock_ticks();
         }
-        if (e->taps[slot] == tap && view->epoch == epoch) { /* else closed by what the texts ran */
+        if (still_there(e, view, slot, epoch)) {
             tell(tap, view->lane, &call);
         }
         Py_XDECREF(owner);
@@ -332,7 +333,7 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
                 call.task = t->task;
                 add_value(t, tap, value, &call);
             }
-            if (e->taps[slot] == tap && view->epoch == epoch) {
+            if (still_there(e, view, slot, epoch)) {
                 tell(tap, view->lane, &call);
             }
             Py_XDECREF(owner);

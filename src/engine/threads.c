@@ -82,8 +82,7 @@ static void
 keep_tstate(struct ft_engine *e, struct ft_thread *t, PyThreadState *tstate)
 {
     PyTypeObject *type = (PyTypeObject *)e->guard_type;
-    if (t->tstate == tstate || t->gone == tstate->id || type == NULL
-        || tstate->_status.finalizing) {
+    if (t->tstate == tstate || t->gone == tstate->id || type == NULL || FT_TSTATE_ENDS(tstate)) {
         return;
     }
     PyObject *exc = PyErr_GetRaisedException();

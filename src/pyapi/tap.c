@@ -11,7 +11,7 @@
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
-/* What is written to a descriptor is a recording's: with the GIL, and not from within a callback. */
+/* What is written to a descriptor is a recording's: the GIL is held, and no callback runs. */
 static bool
 signal_waits(void)
 {

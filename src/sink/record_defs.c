@@ -178,7 +178,7 @@ next_piece(struct record *r)
         r->in_first = false;
     }
     int error = r->more.path ? ft_space_next(&r->more, next) : ENOMEM;
-    r->defs_at = error ? len : 0; /* what was written stays */
+    r->defs_at = 0;
     if (error) {
         ft_record_stop(r, error);
         return false;

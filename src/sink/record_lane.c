@@ -147,8 +147,8 @@ ft_record_files_close(struct record *r)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* What a place of the ring holds is let go of. Its first segment goes first: without it the place is
- * empty to a reader, whatever stands behind. */
+/* What a place of the ring holds is let go of. Its first segment goes first: without it the place
+ * is empty to a reader, whatever stands behind. */
 static void
 empty_place(struct record *r, uint8_t *place, size_t len)
 {
