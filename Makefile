@@ -6,13 +6,21 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
 	setup.py pyproject.toml
 
-.PHONY: help demo test lint fuzz bench matrix clean venv build
+.PHONY: help demo test lint fuzz bench matrix clean venv build \
+	oracle mutants others kill diskfull oom planted leaks asan
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
 	@echo 'make test      build, install what the tests need, run the whole suite'
 	@echo 'make lint      ruff, mypy, clang-format, a build without warnings'
 	@echo 'make fuzz      the reader of recordings against a million hostile ones (clang)'
+	@echo 'make oracle    generated programs against what must be seen (N=... programs)'
+	@echo 'make mutants   engines with one deliberate fault each: the oracle must notice (minutes)'
+	@echo "make others    CPython's own tests, traced against untraced (ARGS=--short: a few)"
+	@echo 'make kill      recorded programs killed at random moments (PYFTRACE_FAULTS=... times)'
+	@echo 'make diskfull, make oom, make planted   no room, no memory, things in the way'
+	@echo 'make leaks     rounds of every entry of the API, on a debug build where there is one'
+	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
 	@echo 'make bench     how fast, against others (minutes)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
 	@echo 'make clean     remove what was built'
@@ -55,6 +63,24 @@ lint: $(VENV)/.built $(VENV)/.lint-tools
 
 fuzz:
 	tests/fuzz/run $(RUNS)
+
+oracle: $(VENV)/.built $(VENV)/.test-tools
+	tests/oracle/run --programs $(or $(N),1000) --jobs 2
+
+mutants: $(VENV)/.built $(VENV)/.test-tools
+	tests/oracle/mutants --jobs 2
+
+others: $(VENV)/.built
+	$(BIN)/python tests/others/run $(ARGS)
+
+kill diskfull oom planted: $(VENV)/.built
+	$(BIN)/python -P tests/faults/$@.py
+
+leaks: $(VENV)/.built
+	tools/leaks $(ARGS)
+
+asan: $(VENV)/.built $(VENV)/.test-tools
+	tools/asan $(ARGS)
 
 bench: $(VENV)/.built $(VENV)/.test-tools
 	$(BIN)/python bench/run.py
