@@ -98,8 +98,8 @@ FAULTS = (
         EVENTS,
         (
             (
-                "t->top == 0 || t->stack[t->top - 1].frame != frame || t->stack[t->top - 1].c)",
-                "t->top == 0 || (way != FT_UNWIND && t->stack[t->top - 1].frame != frame))",
+                "f == NULL || f->frame != frame || f->kind.c)",
+                "f == NULL || (way != FT_UNWIND && f->frame != frame))",
             ),
         ),
     ),
@@ -159,7 +159,7 @@ FAULTS = (
     Fault(
         "a recording's events all at the time of its first",
         STACK,
-        (("call.time = ft_clock_ticks();", "call.time = 1;"),),
+        (("call.time = f->time = ft_clock_ticks();", "call.time = f->time = 1;"),),
         clock=True,
     ),
 )  # fmt: skip
