@@ -104,6 +104,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        "frame not compared on the short way",
+        EVENTS,
+        (
+            (
+                "f->kind.plain == t->lone.plain && f->frame == FT_FRAME_ID(t->tstate)",
+                "f->kind.plain == t->lone.plain",
+            ),
+        ),
+    ),
+    Fault(
         "activation serial reused",
         STACK,
         (("uint64_t serial = ++e->last_activation;", "uint64_t serial = 1;"),),
@@ -157,9 +167,9 @@ FAULTS = (
         clock=True,
     ),
     Fault(
-        "a recording's events all at the time of its first",
-        STACK,
-        (("call.time = f->time = ft_clock_ticks();", "call.time = f->time = 1;"),),
+        "time of a start forgotten on the short way",
+        EVENTS,
+        (("uint64_t time = f->time = now(counter);", "uint64_t time = f->time = 1;"),),
         clock=True,
     ),
 )  # fmt: skip
