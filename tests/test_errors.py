@@ -328,6 +328,11 @@ print("ran")
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info >= (3, 15),
+    reason="3.15 itself crashes when it finds no memory to switch an event off: a tool in Python"
+    " that returns DISABLE, without us, shows it",
+)
 @pytest.mark.parametrize("mode", ["record -q -o run.data", "--report -v -o out", "-a -o out"])
 def test_a_function_seen_first_without_memory(python: Run, tmp_path: Path, mode: str):
     """Of the allocations at the first sight of a function each fails in its turn."""
