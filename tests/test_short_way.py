@@ -384,3 +384,20 @@ def test_a_task_that_only_the_earlier_tap_was_told_of(where: Path):
     asyncio.run(main())
     events = list(pyftrace.open(where.with_name("second.data")).events())
     assert [event.task is None for event in events if event.function == "leaf"] == [False, False]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="C code cannot fire events before 3.13")
+@pytest.mark.parametrize("mode", ["--report -q", "-q", "record -q -o run.data"])
+def test_events_that_c_code_fires_for_what_is_no_code(mode: str, python, tmp_path: Path):
+    pytest.importorskip("_testcapi")
+    (tmp_path / "app.py").write_text(
+        "import sys, _testcapi\n"
+        "like, event = _testcapi.CodeLike(1), sys.monitoring.events.PY_START\n"
+        "_testcapi.monitoring_enter_scope(like, 0, event)\n"
+        "_testcapi.fire_event_py_start(like, 0)\n"
+        "_testcapi.monitoring_exit_scope(like)\n"
+        "print('fine')\n"
+    )
+    done = python("app.py", env={"PYFTRACE": mode})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fine" in done.stdout

@@ -16,6 +16,9 @@ struct callback {
 #define ENGINE(self) (((struct callback *)(self))->engine)
 #define CODE(args) ((PyCodeObject *)(args)[0])
 
+/* From 3.13 on C code may fire events for whatever stands for its code (PyMonitoring_Fire...). */
+#define NOT_CODE(args) FT_UNLIKELY(!PyCode_Check((args)[0]))
+
 /* The record on the code object. The public accessor costs a call into another library for each
  * event; where the first records lay as we think they do, it is read in place. */
 static inline struct ft_code *
@@ -236,6 +239,9 @@ return_without_counter(PyObject *self, PyObject *const *args)
 static PyObject *
 on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     return FT_LIKELY(ft_clock.counter) ? start(self, args, true)
                                        : start_without_counter(self, args);
 }
@@ -243,18 +249,27 @@ on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     return enter(ENGINE(self), CODE(args), FT_RESUME);
 }
 
 static PyObject *
 on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     return enter(ENGINE(self), CODE(args), FT_THROW);
 }
 
 static PyObject *
 on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     return FT_LIKELY(ft_clock.counter) ? return_(self, args, true)
                                        : return_without_counter(self, args);
 }
@@ -262,12 +277,18 @@ on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
 static PyObject *
 on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     return leave(ENGINE(self), CODE(args), FT_YIELD, args[2]);
 }
 
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     struct ft_thread *t = ft_thread_current;
     if (plain_top(t, ENGINE(self)) && t->lone_unwind) {
         return leave_plain(t, ft_clock_ticks());
@@ -278,6 +299,9 @@ on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
 static PyObject *
 on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
     struct ft_engine *e = ENGINE(self);
     if (FT_UNLIKELY(e->phase != FT_RUNNING)) {
         Py_RETURN_NONE;
