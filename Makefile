@@ -74,7 +74,7 @@ others: $(VENV)/.built
 	$(BIN)/python tests/others/run $(ARGS)
 
 kill diskfull oom planted: $(VENV)/.built
-	$(BIN)/python -P tests/faults/$@.py
+	$(BIN)/python tests/faults/$@.py
 
 leaks: $(VENV)/.built
 	tools/leaks $(ARGS)
