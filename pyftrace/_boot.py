@@ -225,6 +225,8 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         path = options.output or ""
         if reason:
             say(f"the recording stopped: {reason}; {lost} events are missing")
+        elif lost:
+            say(f"the recording is not whole: out of memory for {lost} events")
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         say(f"could not finish the recording: {error}")
         return
@@ -292,10 +294,12 @@ def _print_end(engine: "Any", tap: "Tap", options: opts.Options, forked: bool) -
 
 def _errors(tap: "Tap", options: opts.Options) -> None:
     error = tap.error
-    if tap.lost_lines and error is not None and not isinstance(error, BrokenPipeError):
+    if tap.lost_lines and not isinstance(error, BrokenPipeError):
         what = "report" if options.report else "tree"
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or error or "out of memory"
         say(f"could not write the {what}: {reason}; {tap.lost_lines} lines lost")
+    if tap.unkept:
+        say(f"the report is not whole: out of memory for {tap.unkept} events")
 
 
 def _notes(engine: "Any", tap: "Tap", options: opts.Options) -> None:

@@ -110,6 +110,9 @@ class Tap:
     def lost_lines(self) -> int:
         """Lines that could not be written."""
     @property
+    def unkept(self) -> int:
+        """Events that found no memory, or whose figures found none ("report", "graph")."""
+    @property
     def error(self) -> OSError | None:
         """The first failure to write, if any; a broken pipe counts."""
     @property

@@ -213,6 +213,8 @@ class Recording:
                     f"pid {process['pid']} stopped recording: {process['error']};"
                     f" {process['lost']} events are missing"
                 )
+            elif process["lost"]:
+                why.append(f"pid {process['pid']} had no memory for {process['lost']} events")
         why += [f"pid {failure}" for failure in self.failures]
         dropped = sum(process["dropped"] for process in self.processes)
         if dropped:

@@ -53,7 +53,14 @@ class Report:
 
     @property
     def rows(self) -> list[Row]:
-        """One row per function, those with the largest total first (as ``sort=`` says)."""
+        """One row per function, those with the largest total first (as ``sort=`` says).
+
+        A RuntimeWarning when events are missing in it, because there was no memory for them."""
+        if self._tap.unkept:
+            import warnings
+
+            lacking = f"there was no memory for {self._tap.unkept} events: figures are too low"
+            warnings.warn(lacking, RuntimeWarning, stacklevel=2)
         rows = [
             Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
                 total, own, least, most, total // calls if calls else 0, *percentiles)

@@ -42,6 +42,8 @@ VERBS = (["replay"], ["report"], ["graph"], ["info"], ["dump", "--format", "json
 
 
 DEFS_HEAD = 176  # sizeof(struct ft_defs_head)
+LANE_HEAD = 64  # sizeof(struct ft_lane_head)
+SEGMENT_DEPTH = 64  # offsetof(struct ft_segment, depth)
 
 Events = dict[int, list[tuple[object, ...]]]
 
@@ -197,6 +199,25 @@ def test_flipped_at_every_bit(pattern: str, copy: Path) -> None:
             events, why = looked
             assert sum(map(len, events.values())) <= most, bit
             assert all(isinstance(reason, str) for reason in why)
+
+
+def test_a_segment_that_does_not_go_on_is_left_out(tmp_path: Path) -> None:
+    """Its head says that another number of calls is open than there are."""
+    data = record(tmp_path, "def f(): pass\nfor n in range(100_000): f()\n")
+    (lane,) = lanes(data)
+    body = bytearray(lane.read_bytes())
+    size = int.from_bytes(body[LANE_HEAD + 8 :][:8], "little")
+    second = LANE_HEAD + size
+    assert body[second : second + 4] == b"SEG1"
+    body[second + SEGMENT_DEPTH] += 1
+    lane.write_bytes(body)
+    looked = look(data)
+    assert looked is not None
+    events, why = looked
+    assert "a segment that does not go on where the one before ended" in why[0]
+    ((_, thread),) = events.items()
+    assert [event[0] for event in thread].count("lost") == 1
+    assert {event[1] for event in thread if event[2] == "f"} == {0}, "of what is sound"
 
 
 # ---- the verbs -----------------------------------------------------------------------------------

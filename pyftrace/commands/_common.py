@@ -171,13 +171,17 @@ def status_of(recording: Recording) -> int:
     return 0
 
 
-def finish(recording: Recording, out: Any, tap: Any) -> int:
-    """After the output: what ``out`` could not write, patterns that matched nothing, damage."""
+def finish(recording: Recording, out: Any, *taps: Any) -> int:
+    """After the output: what ``out`` could not write and the taps had no memory for, patterns that
+    matched nothing in any of them, damage."""
     error = out.error
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return refuse(f"cannot write: {error.strerror}", 1)
-    for pattern in tap.unmatched():
-        refuse(f"warning: nothing matched '{pattern}'", 0)
+    if error is None and (out.lost_lines or any(tap.unkept for tap in taps)):
+        return refuse("not all is shown: out of memory", 1)
+    for pattern in taps[0].unmatched():
+        if all(pattern in tap.unmatched() for tap in taps):
+            refuse(f"warning: nothing matched '{pattern}'", 0)
     return status_of(recording)
 
 

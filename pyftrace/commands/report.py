@@ -59,7 +59,7 @@ def _report(a: Namespace) -> int:
             out.write(heading + text)
         out.flush()
         progress.end()
-    return common.finish(recording, out, taps[0] if taps else out)
+    return common.finish(recording, out, *(taps or [out]))
 
 
 def _tables(recording: Recording, per_thread: bool) -> list[tuple[str, int]]:

@@ -255,7 +255,8 @@ callable_new(struct ft_engine *e, const struct description *d)
         .module = {module.data ? module.data : "", module.len},
         .flags = FT_FUNC_C,
     };
-    struct ft_callable *callable = calloc(1, sizeof(*callable));
+    struct ft_callable *callable =
+        name.failed || module.failed ? NULL : calloc(1, sizeof(*callable));
     if (callable != NULL && !ft_func_init(&callable->func, &names)) {
         free(callable);
         callable = NULL;
@@ -315,15 +316,17 @@ judge(struct ft_engine *e, struct ft_callable *callable)
 }
 
 static struct ft_callable *
-learn(struct ft_engine *e, PyObject *object, struct ft_callable *stale)
+learn(struct ft_engine *e, PyObject *object, struct ft_callable *stale, bool *failed)
 {
     PyObject *exc = PyErr_GetRaisedException();
     struct description d;
-    struct ft_callable *callable = describe(e, object, &d, true) ? callable_new(e, &d) : NULL;
+    bool known = describe(e, object, &d, true);
+    struct ft_callable *callable = known ? callable_new(e, &d) : NULL;
     if (callable != NULL && !ft_ptrmap_put(&e->callables, d.key, (uintptr_t)callable)) {
         drop(callable);
         callable = NULL;
     }
+    *failed = known && callable == NULL;
     if (callable != NULL && stale != NULL) {
         drop(stale);
     }
@@ -333,16 +336,17 @@ learn(struct ft_engine *e, PyObject *object, struct ft_callable *stale)
 }
 
 struct ft_callable *
-ft_callable_get(struct ft_engine *e, PyObject *object)
+ft_callable_get(struct ft_engine *e, PyObject *object, bool *failed)
 {
     struct description d;
+    *failed = false;
     if (!describe(e, object, &d, false)) {
         return NULL;
     }
     uint64_t *known = ft_ptrmap_get(&e->callables, d.key);
     struct ft_callable *callable = known ? (struct ft_callable *)(uintptr_t)*known : NULL;
     if (callable == NULL || !still_same(callable, &d)) {
-        callable = learn(e, object, callable);
+        callable = learn(e, object, callable, failed);
     }
     if (callable != NULL && callable->generation != e->generation) {
         judge(e, callable);

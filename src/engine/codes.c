@@ -303,8 +303,9 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
     ft_add_absolute(file, e->cwd, given);
     names.file = (struct ft_str){file->data ? file->data : "", file->len};
     uint64_t key = identity(&names, code);
-    struct ft_code *c = find(e->codes, key, &names);
-    if (c == NULL) {
+    /* Half a name could be another's: that a library's function is the program's own, say. */
+    struct ft_code *c = file->failed ? NULL : find(e->codes, key, &names);
+    if (c == NULL && !file->failed) {
         if (names.column == 0 && ft_is_unnamed(code)) {
             names.column = ++e->codes->unnamed;
         }

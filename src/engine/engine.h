@@ -114,8 +114,8 @@ struct ft_callable {
     } taps[FT_MAX_TAPS];
 };
 
-/* NULL without an exception: not a C callable (a Python function), or no memory. */
-struct ft_callable *ft_callable_get(struct ft_engine *e, PyObject *callable);
+/* NULL without an exception: not a C callable (a Python function), or *failed: no memory. */
+struct ft_callable *ft_callable_get(struct ft_engine *e, PyObject *callable, bool *failed);
 void ft_callables_fini(struct ft_engine *e);
 
 /* ---- threads and their stacks (threads.c, stack.c) ------------------------------------------- */
@@ -169,7 +169,6 @@ struct ft_thread {
     uint64_t tstate_id, gone; /* of the state met last, and of one that is no more */
     uint32_t local; /* taps entered on this thread alone */
     const struct ft_task *task; /* running now, NULL: none; owned by the engine's list */
-    uint64_t lost; /* frames that found no memory */
     uint64_t serial;
     uint64_t native_id;
     _Atomic int owners; /* engine, thread, guard of its thread state: the last one frees */

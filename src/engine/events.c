@@ -153,6 +153,15 @@ finish(void)
     Py_RETURN_NONE;
 }
 
+/* There was no memory to look at it: the taps that would have been told hear that much. */
+static PyObject *
+lost(struct ft_engine *e, uint32_t mask)
+{
+    struct ft_thread *t = ft_thread_get(e);
+    ft_stack_lost(e, t, mask & (e->all | (t ? t->local : 0)));
+    Py_RETURN_NONE;
+}
+
 static __attribute__((noinline)) PyObject *
 enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 {
@@ -161,14 +170,14 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     }
     struct ft_code *c = code_known(e, code);
     if (FT_UNLIKELY(c == NULL)) {
-        Py_RETURN_NONE;
+        return lost(e, UINT32_MAX);
     }
     if (c->want == 0) {
         return silence(e, c, way);
     }
     struct ft_thread *t = ft_thread_get(e);
     if (FT_UNLIKELY(t == NULL)) {
-        Py_RETURN_NONE;
+        return lost(e, c->want);
     }
     uint32_t mask = c->want & (e->all | t->local);
     if (mask == 0) {
@@ -296,6 +305,17 @@ on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
 }
 
+static uint32_t
+taps_with_ccalls(const struct ft_engine *e)
+{
+    uint32_t mask = 0;
+    for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
+        bool wants = e->taps[slot] && (e->taps[slot]->sink->needs & FT_NEED_CCALLS);
+        mask |= (uint32_t)wants << slot;
+    }
+    return mask;
+}
+
 static PyObject *
 on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
@@ -308,7 +328,7 @@ on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObjec
     }
     struct ft_code *c = code_known(e, CODE(args));
     if (FT_UNLIKELY(c == NULL)) {
-        Py_RETURN_NONE;
+        return lost(e, taps_with_ccalls(e));
     }
     if (c->want_c == 0) {
         /* By the caller's code alone: the next callee at this place may be another. */
@@ -319,13 +339,17 @@ on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObjec
         return Py_NewRef(e->disable);
     }
     struct ft_thread *t = ft_thread_get(e);
-    uint32_t mask = t ? c->want_c & (e->all | t->local) : 0;
+    if (FT_UNLIKELY(t == NULL)) {
+        return lost(e, c->want_c);
+    }
+    uint32_t mask = c->want_c & (e->all | t->local);
     if (mask == 0) {
         Py_RETURN_NONE;
     }
-    struct ft_callable *callable = ft_callable_get(e, args[2]);
+    bool failed;
+    struct ft_callable *callable = ft_callable_get(e, args[2], &failed);
     if (callable == NULL) {
-        Py_RETURN_NONE;
+        return FT_UNLIKELY(failed) ? lost(e, mask) : Py_NewRef(Py_None);
     }
     ft_stack_enter_c(e, t, ft_thread_frame(t), CODE(args), callable, mask);
     return finish();

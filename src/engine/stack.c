@@ -9,6 +9,9 @@
  * their tap was active, or another greenlet's, are ever looked for in vain. */
 #define SEARCH_LIMIT 4096
 
+/* Of a frame that found no memory neither is told: it is not on the stack when it is left. */
+#define EVENTS_OF_CALL 2
+
 #define GENERATOR_LIKE (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN)
 
 static bool
@@ -17,7 +20,6 @@ grow(struct ft_thread *t)
     uint32_t cap = t->cap ? t->cap * 2 : 64;
     struct ft_frame *stack = realloc(t->stack, cap * sizeof(*stack));
     if (stack == NULL) {
-        t->lost++;
         return false;
     }
     t->stack = stack;
@@ -152,6 +154,17 @@ decide(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, int slot, u
 
 #define TEXT_NEEDS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_TASK)
 
+void
+ft_stack_lost(struct ft_engine *e, struct ft_thread *t, uint32_t mask)
+{
+    for (mask &= e->attached; mask; mask &= mask - 1) {
+        int slot = __builtin_ctz(mask);
+        struct ft_tap *tap = e->taps[slot];
+        bool known = t != NULL && t->views[slot].epoch == tap->epoch;
+        tap->sink->ops->lost(tap->sink, known ? t->views[slot].lane : NULL, EVENTS_OF_CALL);
+    }
+}
+
 /* Texts and outputs may run Python and let other threads in, either of which may close the tap: who
  * tells holds its owner, and looks whether it is still there. */
 static void
@@ -167,6 +180,13 @@ still_there(const struct ft_engine *e, const struct ft_view *view, int slot, uin
     return e->taps[slot] != NULL && e->taps[slot]->epoch == epoch && view->epoch == epoch;
 }
 
+/* Without memory no half of it, which could be taken for the whole. */
+static struct ft_str
+text_of(const struct ft_strbuf *b)
+{
+    return b->failed ? FT_STR("...") : (struct ft_str){b->data ? b->data : "", b->len};
+}
+
 static void
 add_args(struct ft_thread *t, struct ft_tap *tap, PyCodeObject *code, struct ft_call *call)
 {
@@ -176,7 +196,7 @@ add_args(struct ft_thread *t, struct ft_tap *tap, PyCodeObject *code, struct ft_
         ft_args_add(&t->args, code, frame, tap->values);
         Py_DECREF(frame);
     }
-    call->args = (struct ft_str){t->args.data ? t->args.data : "", t->args.len};
+    call->args = text_of(&t->args);
 }
 
 static int
@@ -223,7 +243,7 @@ add_value(struct ft_thread *t, struct ft_tap *tap, PyObject *value, struct ft_ca
         }
         ft_value_add(&t->value, value, tap->values);
     }
-    call->value = (struct ft_str){t->value.data ? t->value.data : "", t->value.len};
+    call->value = text_of(&t->value);
 }
 
 static struct ft_caller
@@ -259,7 +279,11 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
         int slot = __builtin_ctz(mask);
         struct ft_tap *tap = e->taps[slot];
         struct ft_view *view = &t->views[slot];
-        if (FT_UNLIKELY(tap == NULL || (view->epoch != tap->epoch && !ft_view_begin(e, t, slot)))) {
+        if (FT_UNLIKELY(tap == NULL)) {
+            continue;
+        }
+        if (FT_UNLIKELY(view->epoch != tap->epoch && !ft_view_begin(e, t, slot))) {
+            ft_stack_lost(e, t, 1u << slot);
             continue;
         }
         f = &t->stack[place]; /* deciding may not move it, but a line may be written meanwhile */
@@ -378,6 +402,7 @@ ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_
 {
     struct ft_frame *f = push(t, frame, &c->func, false);
     if (FT_UNLIKELY(f == NULL)) {
+        ft_stack_lost(e, t, mask);
         return;
     }
     e->spawned[c->spawns]++;             /* FT_SPAWN_NOTHING too: nobody reads that one */
@@ -437,9 +462,11 @@ ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, PyCodeOb
         ft_stack_cut(e, t, t->top - 1);
     }
     struct ft_frame *f = push(t, frame, &callable->func, true);
-    if (f != NULL) {
-        tell_enter(e, t, f, code, FT_C_CALL, mask);
+    if (FT_UNLIKELY(f == NULL)) {
+        ft_stack_lost(e, t, mask);
+        return;
     }
+    tell_enter(e, t, f, code, FT_C_CALL, mask);
 }
 
 void

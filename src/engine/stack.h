@@ -8,6 +8,9 @@
 /* A Python frame is entered; `mask` are the taps that follow the function on this thread. */
 void ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
                     PyCodeObject *code, enum ft_way way, uint32_t mask);
+/* No memory: the taps hear that an entering event is missing, and the leaving one with it. `t` may
+ * be NULL. */
+void ft_stack_lost(struct ft_engine *e, struct ft_thread *t, uint32_t mask);
 /* The frame on top is left; `value` is what it returns, yields or raises. */
 void ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value);
 /* Pops what lies above `frame`, left without an event; false when it is not on the stack. */

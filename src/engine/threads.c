@@ -325,7 +325,6 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
     ft_strbuf_fini(&name);
     if (lane == NULL) {
-        t->lost++;
         return false;
     }
     memset(view, 0, sizeof(*view));

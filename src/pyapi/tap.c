@@ -335,6 +335,13 @@ tap_lost_lines(PyObject *op, void *Py_UNUSED(unused))
 }
 
 static PyObject *
+tap_unkept(PyObject *op, void *Py_UNUSED(unused))
+{
+    const struct ft_sink *sink = SELF(op)->sink;
+    return PyLong_FromUnsignedLongLong(sink != NULL ? sink->unkept : 0);
+}
+
+static PyObject *
 tap_error(PyObject *op, void *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = SELF(op);
@@ -394,6 +401,7 @@ static PyMethodDef methods[] = {
 static PyGetSetDef getset[] = {
     {"lines", tap_lines, NULL, "Tree lines written so far.", NULL},
     {"lost_lines", tap_lost_lines, NULL, "Lines that could not be written.", NULL},
+    {"unkept", tap_unkept, NULL, "Events that no memory was found for.", NULL},
     {"recorded", tap_recorded, NULL, "(calls, events lost, errno, reason) of a recorder.", NULL},
     {"error", tap_error, NULL, "The first failure to write, or None.", NULL},
     {"calls", ft_tap_calls, NULL, "Calls counted so far.", NULL},

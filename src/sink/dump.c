@@ -98,6 +98,16 @@ add_func(struct dump *d, const struct ft_func *f)
     if ((f->id < d->nfuncs && d->funcs[f->id].s != NULL) || make_func(d, f)) {
         ft_strbuf_add_str(&d->b, d->funcs[f->id]);
     }
+    else {
+        d->b.failed = true; /* no line rather than one without its function */
+    }
+}
+
+static void
+add_head(struct dump *d, const struct lane *lane)
+{
+    ft_strbuf_add_str(&d->b, (struct ft_str){lane->head.data, lane->head.len});
+    d->b.failed |= lane->head.failed;
 }
 
 static void
@@ -128,7 +138,7 @@ begin_json(struct dump *d, const struct lane *lane, uint64_t time)
 {
     ft_strbuf_add_cstr(&d->b, "{\"t\":");
     ft_strbuf_add_u64(&d->b, time);
-    ft_strbuf_add_str(&d->b, (struct ft_str){lane->head.data, lane->head.len});
+    add_head(d, lane);
 }
 
 static void
@@ -166,7 +176,7 @@ begin_raw(struct dump *d, const struct lane *lane, uint64_t time)
 {
     ft_strbuf_add_seconds(&d->b, time, 9);
     ft_strbuf_add_char(&d->b, ' ');
-    ft_strbuf_add_str(&d->b, (struct ft_str){lane->head.data, lane->head.len});
+    add_head(d, lane);
     ft_strbuf_add_char(&d->b, ' ');
 }
 

@@ -2,6 +2,9 @@
 #include "sink/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,7 +52,9 @@ static void
 lost(struct ft_sink *sink, void *opaque, uint64_t n)
 {
     struct record_lane *lane = opaque;
-    lane->lost += n;
+    if (lane != NULL) {
+        lane->lost += n;
+    }
     ((struct record *)sink)->head->lost += n;
 }
 
@@ -87,6 +92,25 @@ forget(struct record *r)
     r->ended_calls = 0;
 }
 
+/* What a reader learns of a process that has no file of its own. */
+static void
+note_failure(const struct record *r, int error)
+{
+    char path[PATH_MAX];
+    const char *why = error == FT_STOP_MAX_SIZE ? "--max-size is reached" : strerror(error);
+    int len = snprintf(path, sizeof(path), "%s/%llu-%llx%s", r->folder,
+                       (unsigned long long)getpid(), (unsigned long long)ft_clock_monotonic_ns(),
+                       FT_FAIL_SUFFIX);
+    int fd = len < (int)sizeof(path)
+                 ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+                 : -1;
+    if (fd >= 0) {
+        ssize_t unheard = write(fd, why, strlen(why)); /* its name says most of it */
+        (void)unheard;
+        close(fd);
+    }
+}
+
 /* Ours are opened. Which lane is the surviving thread's the sink cannot know: each has forgotten,
  * and the one that has events writes anew. */
 static void
@@ -102,6 +126,7 @@ forked(struct ft_sink *sink, uint64_t pid)
     int error = r->error ? r->error : ft_record_defs_open(r);
     if (error) {
         ft_record_stop(r, error);
+        note_failure(r, error);
     }
 }
 
@@ -168,6 +193,7 @@ add_facts(struct record *r, const struct ft_record_options *options)
         ft_strbuf_init(&b);
         ft_record_add_text(&b, options->facts[i], 64);
         ft_record_add_text(&b, options->facts[i + 1], 1024);
+        r->facts.failed |= b.failed;
         if (r->facts.len + b.len < FT_DEFS_FIRST / 2) {
             ft_strbuf_add_char(&r->facts, (char)FT_DEF_FACT);
             ft_record_add_number(&r->facts, b.len);

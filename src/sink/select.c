@@ -100,12 +100,13 @@ decide(struct select *s, struct lane *lane, struct open *o, const struct ft_func
 
 /* The call's texts are the reader's: kept for as long as it waits. */
 static void
-keep(struct open *o, const struct ft_call *call)
+keep(struct select *s, struct open *o, const struct ft_call *call)
 {
     size_t args = call->args.s ? call->args.len : 0, name = call->task ? call->task->name.len : 0;
     o->call = *call;
     o->texts = args + name ? malloc(args + name) : NULL;
     if (o->texts == NULL) {
+        ft_sink_unkept(s->target, args + name > 0);
         o->call.args.len = 0;
         o->call.task = NULL;
         return;
@@ -149,13 +150,14 @@ let_go_ripe(struct select *s, struct lane *lane, uint64_t now)
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 static struct open *
-push(struct lane *lane)
+push(struct select *s, struct lane *lane)
 {
     if (lane->depth == lane->cap) {
         uint32_t cap = lane->cap ? lane->cap * 2 : 64;
         struct open *stack = lane->unkept ? NULL : realloc(lane->stack, cap * sizeof(*stack));
         if (stack == NULL) {
             lane->unkept++;
+            ft_sink_unkept(s->target, 2);
             return NULL;
         }
         lane->stack = stack;
@@ -175,7 +177,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (s->options.least > 0) {
         let_go_ripe(s, lane, call->time);
     }
-    struct open *o = push(lane);
+    struct open *o = push(s, lane);
     if (o == NULL) {
         return;
     }
@@ -188,7 +190,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     passed.depth = lane->shown++;
     if (s->options.least > 0) {
         o->waits = true;
-        keep(o, &passed);
+        keep(s, o, &passed);
         return;
     }
     s->target->ops->enter(s->target, lane->target, &passed);
@@ -199,7 +201,7 @@ open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
     struct select *s = (struct select *)sink;
     struct lane *lane = opaque;
-    struct open *o = push(lane);
+    struct open *o = push(s, lane);
     s->target->now = sink->now;
     if (o == NULL) {
         return;

@@ -97,8 +97,8 @@ typedef void *ft_leave_plain(struct ft_sink *sink, void *lane, uint64_t time, vo
 struct ft_sink_ops {
     const char *name;
     bool locked; /* FT_SINK_LOCKED: see above */
-    /* A lane for one thread, NULL when memory ran out (the producer then skips the thread and
-     * counts it as lost). */
+    /* A lane for one thread, NULL when memory ran out: the producer asks again at the thread's next
+     * event, and tells of those it could not tell by lost(). */
     void *(*thread_begin)(struct ft_sink *sink, const struct ft_thread_info *info);
     /* The thread ended; its lane is the sink's to keep or free. Frames still open count as FT_LEFT.
      */
@@ -114,7 +114,10 @@ struct ft_sink_ops {
     /* A recorded call that began before the lane's first event: on the stack, but no event. NULL:
      * not of interest. */
     void (*open)(struct ft_sink *sink, void *lane, const struct ft_call *call);
-    /* `n` events of this lane could not be kept. */
+    /* `n` events are missing. Live: the producer had no memory to tell of them, and `lane` is NULL
+     * for a thread that has none; one or two too many may be said of a function about which nothing
+     * could be learnt, not even whether it would have been shown. Recorded: they are missing at
+     * this place of the lane. */
     void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
     /* Called in a forked child before its first event: `pid` is its own. */
     void (*forked)(struct ft_sink *sink, uint64_t pid);
@@ -127,7 +130,15 @@ struct ft_sink {
     uint32_t needs; /* enum ft_need bits, constant */
     bool recorded; /* set by a walker: times come in ns, and `now` is that of the last event */
     uint64_t now;
+    uint64_t unkept; /* events, or what belongs to them, that the sink or its producer found no memory
+                        for: not 0, and what the sink gives is not all. Of any thread: atomic */
 };
+
+static inline void
+ft_sink_unkept(struct ft_sink *sink, uint64_t n)
+{
+    __atomic_fetch_add(&sink->unkept, n, __ATOMIC_RELAXED);
+}
 
 /* How the times that the sink hears become ns. */
 static inline struct ft_scale

@@ -92,7 +92,7 @@ lane_free(struct table_lane *lane)
 
 /* The function's statistics in this lane; NULL when memory ran out. */
 static COLD struct table_stat *
-stat_new(struct table_lane *lane, const struct ft_func *func)
+stat_new(struct ft_sink *sink, struct table_lane *lane, const struct ft_func *func)
 {
     if (func->id >= lane->nstats && !grow_stats(lane, func->id)) {
         return NULL;
@@ -102,29 +102,45 @@ stat_new(struct table_lane *lane, const struct ft_func *func)
         s->min = UINT64_MAX;
         s->func = ft_func_ref(func);     /* keeps the id from being given to another */
         s->spread = lane->percentiles ? calloc(SPREAD_SLOTS, sizeof(*s->spread)) : NULL;
+        if (lane->percentiles && s->spread == NULL) {
+            ft_sink_unkept(sink, 1);
+        }
     }
     return s;
 }
 
 static inline struct table_stat *
-stat_of(struct table_lane *lane, const struct ft_func *func)
+stat_of(struct ft_sink *sink, struct table_lane *lane, const struct ft_func *func)
 {
     if (__builtin_expect(func->id < lane->nstats && lane->stats[func->id].func != NULL, 1)) {
         return &lane->stats[func->id];
     }
-    return stat_new(lane, func);
+    return stat_new(sink, lane, func);
 }
 
-/* First sight of the function or a full stack; false: it is not kept, and counted as lost. */
+/* First sight of the function or a full stack; false: it is not kept, nor is what it calls, so that
+ * its end is known for its own. The stack counts as full for as long. */
 static COLD bool
-make_room(struct table_lane *lane, const struct ft_call *call)
+make_room(struct ft_sink *sink, struct table_lane *lane, const struct ft_call *call)
 {
-    if (stat_of(lane, call->func) != NULL && (lane->depth < lane->cap || grow_stack(lane))) {
+    if (lane->unkept == 0 && stat_of(sink, lane, call->func) != NULL
+        && (lane->depth < lane->cap || grow_stack(lane))) {
         return true;
     }
-    lane->unkept++;
-    lane->lost++;
+    if (lane->unkept++ == 0) {
+        lane->room = lane->cap;
+        lane->cap = lane->depth;
+    }
+    ft_sink_unkept(sink, 2);
     return false;
+}
+
+static COLD void
+leave_unkept(struct table_lane *lane)
+{
+    if (--lane->unkept == 0) {
+        lane->cap = lane->room;
+    }
 }
 
 static COLD void
@@ -140,12 +156,11 @@ resume(struct table_lane *lane, struct table_open *o, const struct ft_call *call
 static void
 enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
-    (void)sink;
     struct table_lane *lane = opaque;
     uint32_t id = call->func->id;
     if (__builtin_expect(
             id >= lane->nstats || lane->stats[id].func == NULL || lane->depth == lane->cap, 0)
-        && !make_room(lane, call)) {
+        && !make_room(sink, lane, call)) {
         return;
     }
     struct table_stat *s = &lane->stats[id];
@@ -166,10 +181,10 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 }
 
 static inline void
-leave_at(struct table_lane *lane, uint64_t time, enum ft_way way)
+leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_way way)
 {
     if (__builtin_expect(lane->unkept > 0, 0)) {
-        lane->unkept--;
+        leave_unkept(lane);
         return;
     }
     if (lane->depth == 0) {
@@ -188,7 +203,9 @@ leave_at(struct table_lane *lane, uint64_t time, enum ft_way way)
     if (__builtin_expect(o->generator, 0)) {
         ticks += o->before;
         if (way == FT_YIELD) {
-            ft_ptrmap_put(&lane->suspended, o->activation, ticks);
+            if (!ft_ptrmap_put(&lane->suspended, o->activation, ticks)) {
+                ft_sink_unkept(sink, 1);
+            }
             return;
         }
     }
@@ -202,8 +219,7 @@ leave_at(struct table_lane *lane, uint64_t time, enum ft_way way)
 static void
 leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
-    (void)sink;
-    leave_at(opaque, call->time, call->way);
+    leave_at(sink, opaque, call->time, call->way);
 }
 
 static void *
@@ -233,8 +249,7 @@ enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint
 static void *
 leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
 {
-    (void)sink;
-    leave_at(opaque, time, FT_RETURN);
+    leave_at(sink, opaque, time, FT_RETURN);
     return answer;
 }
 
@@ -243,7 +258,7 @@ static void
 open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
     struct table_lane *lane = opaque;
-    if (!make_room(lane, call)) {
+    if (!make_room(sink, lane, call)) {
         return;
     }
     struct table_open *o = &lane->stack[lane->depth++];
@@ -289,6 +304,14 @@ add_stat(struct table_stat *to, const struct table_stat *s)
     }
 }
 
+static void
+forget_unkept(struct table_lane *lane)
+{
+    while (lane->unkept > 0) {
+        leave_unkept(lane);
+    }
+}
+
 /* Closes what is open and folds the lane into the one that sums up ended threads. */
 static void
 thread_end(struct ft_sink *sink, void *opaque)
@@ -296,16 +319,18 @@ thread_end(struct ft_sink *sink, void *opaque)
     struct table *t = (struct table *)sink;
     struct table_lane *lane = opaque;
     struct ft_call left = {.way = FT_LEFT, .time = sink->recorded ? sink->now : ft_clock_ticks()};
-    lane->unkept = 0;
+    forget_unkept(lane);
     while (lane->depth > 0) {
         leave(sink, lane, &left);
     }
-    t->lost += lane->lost;
     for (uint32_t id = 0; id < lane->nstats; id++) {
         if (lane->stats[id].func != NULL) {
-            struct table_stat *s = stat_of(&t->ended, lane->stats[id].func);
+            struct table_stat *s = stat_of(sink, &t->ended, lane->stats[id].func);
             if (s != NULL) {
                 add_stat(s, &lane->stats[id]);
+            }
+            else {
+                ft_sink_unkept(sink, 2 * (lane->stats[id].calls + lane->stats[id].resumes));
             }
         }
     }
@@ -322,13 +347,14 @@ static void
 lost(struct ft_sink *sink, void *opaque, uint64_t n)
 {
     struct table_lane *lane = opaque;
-    ((struct table *)sink)->lost += n;
-    if (sink->recorded) {
-        struct ft_call left = {.way = FT_LEFT, .time = sink->now};
-        while (lane->depth > 0) {
-            leave(sink, lane, &left);
-        }
-        lane->unkept = 0;
+    if (!sink->recorded) {
+        ft_sink_unkept(sink, n);
+        return;
+    }
+    struct ft_call left = {.way = FT_LEFT, .time = sink->now};
+    forget_unkept(lane);
+    while (lane->depth > 0) {
+        leave(sink, lane, &left);
     }
 }
 

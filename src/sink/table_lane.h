@@ -37,8 +37,8 @@ struct table_lane {
     struct table_open *stack;            /* owned */
     struct ft_ptrmap suspended;          /* activation -> ticks so far */
     bool percentiles;
-    uint64_t unkept;                     /* open activations that found no memory */
-    uint64_t lost;
+    uint32_t room;                       /* `cap`, while `unkept` holds that down */
+    uint32_t unkept;                     /* open activations that found no memory */
     struct table_retired *retired;       /* outgrown arrays: a handler may be reading them */
     struct table_lane *next;
 };
@@ -49,7 +49,6 @@ struct table {
     struct table_lane ended;             /* sums of ended threads */
     uint64_t threads, last_serial;
     uint64_t since, stopped;             /* ticks; stopped 0: running */
-    uint64_t lost;
     bool percentiles;                    /* keep how lengths are spread; recorded only */
 };
 

@@ -26,7 +26,6 @@ struct tree {
     struct ft_tree_node *nodes;          /* owned */
     size_t n, cap;
     struct ft_ptrmap places;             /* parent << 32 | function id + 1 -> node */
-    uint64_t unkept;
 };
 
 /* 0: no memory. */
@@ -62,6 +61,7 @@ push(struct tree *t, struct lane *lane, const struct ft_call *call, uint64_t sin
         struct open *stack = lane->unkept ? NULL : realloc(lane->stack, cap * sizeof(*stack));
         if (stack == NULL) {
             lane->unkept++;
+            ft_sink_unkept(&t->base, 1);
             return false;
         }
         lane->stack = stack;
@@ -78,7 +78,7 @@ push(struct tree *t, struct lane *lane, const struct ft_call *call, uint64_t sin
             node = 0;
         }
     }
-    t->unkept += node == 0;
+    ft_sink_unkept(&t->base, node == 0);
     lane->stack[lane->depth++] = (struct open){since, 0, node, again};
     return node != 0;
 }
@@ -214,6 +214,6 @@ ft_tree_nodes(const struct ft_sink *sink, size_t *n, uint64_t *unkept)
 {
     const struct tree *t = (const struct tree *)sink;
     *n = t->n;
-    *unkept = t->unkept;
+    *unkept = sink->unkept;
     return t->nodes;
 }

@@ -43,6 +43,7 @@ struct ft_cursor {
     struct ft_cursor_open *stack;        /* owned */
     uint32_t opens;                      /* of the stack, told as FT_STEP_OPEN so far */
     bool tell_opens;
+    bool anew;                           /* no segment yet: the next one's head counts */
     struct ft_task task;
     uint32_t task_depth;
     struct ft_strbuf task_name;

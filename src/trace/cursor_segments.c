@@ -147,13 +147,18 @@ next_segment(struct ft_cursor *c)
             ft_cursor_damaged(c, "a segment that repeats events");
             continue;
         }
-        bool goes_on = s->before == c->seen && s->depth == c->base + c->depth && c->next > 1;
+        bool goes_on = !c->anew && s->before == c->seen && s->depth == c->base + c->depth;
+        if (!goes_on && !c->anew && s->before == c->seen) {
+            ft_cursor_damaged(c, "a segment that does not go on where the one before ended");
+            continue;
+        }
         if (!read_head(c, s, !goes_on)) {
             ft_cursor_damaged(c, "a bad segment head");
             c->depth = 0;
             c->base = UNKNOWN_DEPTH;
             continue;
         }
+        c->anew = false;
         memset(c->likely, 0, sizeof(c->likely));
         memset(c->runs, 0, sizeof(c->runs));
         c->after = FT_LIKELY_SLOTS - 1;
@@ -250,6 +255,7 @@ seek(struct ft_cursor *c, uint64_t since)
         c->depth = 0;
         c->base = UNKNOWN_DEPTH;
     }
+    c->anew = true;
     for (;;) {
         enum ft_step step = ft_cursor_prepare(c);
         if (step == FT_STEP_END) {
@@ -278,6 +284,7 @@ ft_cursor_new(struct ft_trace *trace, const struct ft_trace_thread *thread, uint
     }
     c->trace = trace;
     c->thread = thread;
+    c->anew = true;
     c->fd = -1;
     c->p = c->end = c->window;
     ft_strbuf_init(&c->task_name);

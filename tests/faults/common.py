@@ -123,6 +123,12 @@ class Figures:
         self._passed: Counter[str] = Counter()
         self._notes: dict[str, str] = {}
         self._failed: dict[str, list[str]] = {}
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._cut_short)
+
+    def _cut_short(self, signum: int, frame: object) -> None:
+        self.end()
+        raise SystemExit(128 + signum)
 
     @contextlib.contextmanager
     def one(self, row: str, which: object = "") -> Iterator[None]:
@@ -132,7 +138,10 @@ class Figures:
             yield
             self._passed[row] += 1
         except (Failure, OSError) as error:
-            self._failed.setdefault(row, []).append(f"{which}: {error}")
+            kept = self._failed.setdefault(row, [])
+            kept.append(f"{which}: {error}")
+            if len(kept) == 1:  # the rest in the table: a night is long
+                print(f"{row}: {kept[0]}", file=sys.stderr, flush=True)
 
     def note(self, row: str, text: str) -> None:
         """A word behind a row."""

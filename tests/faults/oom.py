@@ -110,9 +110,10 @@ ALL = {
 UNSEEN = (
     STEPS
     + """\
-import os
+import os, warnings
 for step, wanted in ALL.items():
     assert step() == wanted, step
+warnings.simplefilter("ignore")  # CPython counts threads that the system has yet to end
 if os.fork() == 0:
     calls()
     sys.exit(0)
@@ -287,9 +288,13 @@ def check_unseen(done: Done, plain: Done, place: Path, mode: str, whole: int) ->
     as_untraced(done, plain)
     found = amount(place, mode)
     said = our_lines(done.stderr)
-    if mode.startswith("record") and not said and (place / "data" / "run").exists():
+    if mode.startswith("record") and (place / "data" / "run").exists():
         info = pyftrace.open(place / "data").info
-        said = info["why"] if info["state"] != "COMPLETE" else info.get("failures", [])
+        # Where memory for events is all that was lacking, their count is exact, or above.
+        if info["why"] and all("had no memory" in why for why in info["why"]):
+            told = found + info["missing"]
+            expect(told >= whole, f"{found} of {whole}, and {info['missing']} said to be missing")
+        said = said or info["why"]
     expect(found == whole or said, f"{found} of {whole}, without a word")
     expect(len(said) <= 3, said)
 
