@@ -178,7 +178,7 @@ VERBS = {
 def clear(place: Path) -> None:
     shutil.rmtree(place / "data", ignore_errors=True)
     (place / "out").unlink(missing_ok=True)
-    (place / "log").unlink(missing_ok=True)
+    (place / "aside" / "log").unlink(missing_ok=True)
 
 
 # ---- CPython's allocators ------------------------------------------------------------------------
@@ -246,6 +246,8 @@ class Shim:
 
     def __init__(self, place: Path) -> None:
         self.path = place / "shim.so"
+        # Its log is not where the program looks for modules: a file more there is a listing more.
+        (place / "aside").mkdir(exist_ok=True)
         compiler = os.environ.get("CC", "cc").split()
         words = [*compiler, "-O1", "-shared", "-fPIC", str(HERE / "shim.c"), "-o", str(self.path)]
         done = subprocess.run([*words, "-ldl"], capture_output=True, text=True)
@@ -253,12 +255,12 @@ class Shim:
             raise Failure(f"cannot build shim.c: {done.stderr}")
 
     def environment(self, place: Path, fail: str) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.path), "FAIL": fail, "FAIL_LOG": str(place / "log")}
+        return {"LD_PRELOAD": str(self.path), "FAIL": fail, "FAIL_LOG": str(place / "aside" / "log")}
 
 
 def log(place: Path) -> str:
     try:
-        return (place / "log").read_text()
+        return (place / "aside" / "log").read_text()
     except FileNotFoundError:
         return ""
 
@@ -326,7 +328,7 @@ def try_verbs(figures: Figures, place: Path, times: int, kinds: Sequence[str]) -
     command("record", "-q", "-v", "-a", "-o", "data", "unseen.py", cwd=place)
     for verb, words in VERBS.items():
         for kind in kinds:
-            (place / "log").unlink(missing_ok=True)
+            (place / "aside" / "log").unlink(missing_ok=True)
             whole = command(*words, "data", cwd=place, **shim.environment(place, f"{kind}:0"))
             expect(whole.returncode == 0, whole.stderr)
             most = counted(place)
