@@ -51,7 +51,7 @@ demo: $(VENV)/.built
 	$(BIN)/pyftrace examples/foobar.py
 
 test: $(VENV)/.built $(VENV)/.test-tools
-	$(BIN)/python -P -m pytest
+	$(BIN)/python -P -m pytest -n auto
 
 lint: $(VENV)/.built $(VENV)/.lint-tools
 	$(BIN)/ruff check .

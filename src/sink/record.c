@@ -98,9 +98,9 @@ note_failure(const struct record *r, int error)
 {
     char path[PATH_MAX];
     const char *why = error == FT_STOP_MAX_SIZE ? "--max-size is reached" : strerror(error);
-    int len = snprintf(path, sizeof(path), "%s/%llu-%llx%s", r->folder,
-                       (unsigned long long)getpid(), (unsigned long long)ft_clock_monotonic_ns(),
-                       FT_FAIL_SUFFIX);
+    int len =
+        snprintf(path, sizeof(path), "%s/%llu-%llx%s", r->folder, (unsigned long long)getpid(),
+                 (unsigned long long)ft_clock_monotonic_ns(), FT_FAIL_SUFFIX);
     int fd = len < (int)sizeof(path)
                  ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
                  : -1;

@@ -130,8 +130,9 @@ struct ft_sink {
     uint32_t needs; /* enum ft_need bits, constant */
     bool recorded; /* set by a walker: times come in ns, and `now` is that of the last event */
     uint64_t now;
-    uint64_t unkept; /* events, or what belongs to them, that the sink or its producer found no memory
-                        for: not 0, and what the sink gives is not all. Of any thread: atomic */
+    /* Events, or figures of them, that the sink or its producer found no memory for: not 0, and
+     * what the sink gives is not all. Atomic: of any thread. */
+    uint64_t unkept;
 };
 
 static inline void

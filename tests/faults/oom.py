@@ -255,7 +255,8 @@ class Shim:
             raise Failure(f"cannot build shim.c: {done.stderr}")
 
     def environment(self, place: Path, fail: str) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.path), "FAIL": fail, "FAIL_LOG": str(place / "aside" / "log")}
+        told = str(place / "aside" / "log")
+        return {"LD_PRELOAD": str(self.path), "FAIL": fail, "FAIL_LOG": told}
 
 
 def log(place: Path) -> str:
