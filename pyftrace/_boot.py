@@ -234,12 +234,12 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         return
     try:
         if engine.read_run(path)[1] == os.getpid():
-            _closing_line(path, calls, dropped)
+            _closing_line(path, calls, dropped, tap)
     except (OSError, MemoryError) as error:  # it is whole: there is no descriptor to look with
         say(f"cannot look into {path}: {getattr(error, 'strerror', None) or 'out of memory'}")
 
 
-def _closing_line(path: str, calls: int, dropped: int) -> None:
+def _closing_line(path: str, calls: int, dropped: int, tap: "Tap") -> None:
     from pyftrace.folder import DEFAULT, is_subinterpreter
 
     mine = f"{os.getpid()}-"
@@ -252,6 +252,8 @@ def _closing_line(path: str, calls: int, dropped: int) -> None:
         own = [name for name in os.listdir(path) if name.startswith(mine) and name[-5:] == ".defs"]
         inner = any(is_subinterpreter(os.path.join(path, name)) for name in own)
         others = f", and those of {'sub-interpreters' if inner else 'what ran before exec'},"
+    for pattern in tap.unmatched() if processes == 1 else ():  # what others met is not known here
+        say(f"warning: nothing matched '{pattern}'{_nearest_name(pattern)}")
     word = "call" if calls == 1 else "calls"
     if dropped:
         word += ", the last of them"

@@ -50,6 +50,23 @@ PyWeakref_GetRef(PyObject *ref, PyObject **object)
 }
 #endif
 
+#if PY_VERSION_HEX < 0x030D0000
+static inline PyObject *
+PyList_GetItemRef(PyObject *list, Py_ssize_t at)
+{
+    return Py_XNewRef(PyList_GetItem(list, at));
+}
+#endif
+
+/* What another thread may change while it is read, where there is no GIL. */
+#ifdef Py_GIL_DISABLED
+#define FT_BEGIN_CRITICAL_SECTION(op) Py_BEGIN_CRITICAL_SECTION(op)
+#define FT_END_CRITICAL_SECTION() Py_END_CRITICAL_SECTION()
+#else
+#define FT_BEGIN_CRITICAL_SECTION(op) {
+#define FT_END_CRITICAL_SECTION() }
+#endif
+
 /* Being cleared: what is put into its dict now is never let go of. */
 #define FT_TSTATE_ENDS(tstate) ((tstate)->_status.finalizing)
 

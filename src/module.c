@@ -1,6 +1,7 @@
 /* pyftrace._engine: module state and functions. One engine per interpreter (PEP 489, PEP 684). */
 #include <stdlib.h>
 
+#include "engine/lock.h"
 #include "engine/process.h"
 #include "pyapi/pyapi.h"
 
@@ -144,27 +145,45 @@ advance_clock(PyObject *Py_UNUSED(module), PyObject *ns)
 }
 #endif
 
+FT_LOCKED(ft_program_disarm)
+FT_LOCKED(stop)
+FT_LOCKED(own)
+FT_LOCKED(release)
+FT_LOCKED(forked)
+FT_LOCKED(children)
+FT_LOCKED(interpreters)
+FT_LOCKED(set_paths)
+FT_LOCKED(tool_id)
+FT_LOCKED(events)
+FT_LOCKED(started)
+FT_LOCKED_KEYWORDS(ft_program_arm)
+
 static PyMethodDef functions[] = {
 #ifdef FT_TEST_CLOCK
     {"advance_clock", advance_clock, METH_O, "Move the clock of this build by nanoseconds."},
 #endif
-    {"arm", (PyCFunction)(void (*)(void))ft_program_arm, METH_VARARGS | METH_KEYWORDS,
-     "Attach a tap as a whole program's."},
-    {"disarm", ft_program_disarm, METH_NOARGS, "Detach the armed tap, give the signals back."},
-    {"stop", stop, METH_NOARGS, "Detach every tap and give the tool id back."},
+    {"arm", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_program_arm),
+     METH_VARARGS | METH_KEYWORDS, "Attach a tap as a whole program's."},
+    {"disarm", FT_LOCKED_NAME(ft_program_disarm), METH_NOARGS,
+     "Detach the armed tap, give the signals back."},
+    {"stop", FT_LOCKED_NAME(stop), METH_NOARGS, "Detach every tap and give the tool id back."},
     {"create_run", (PyCFunction)(void (*)(void))ft_recording_create, METH_VARARGS | METH_KEYWORDS,
      "Make a recording's directory; its id."},
     {"read_run", ft_recording_run, METH_O, "(id, pid, alive) of a recording's directory."},
-    {"own", own, METH_O, "Count a code object as user code wherever it lies."},
-    {"release", release, METH_NOARGS, "Detach every tap but the armed program's."},
-    {"forked", forked, METH_NOARGS, "Whether this is a forked child of the process that armed."},
-    {"children", children, METH_NOARGS, "Processes started since arm()."},
+    {"own", FT_LOCKED_NAME(own), METH_O, "Count a code object as user code wherever it lies."},
+    {"release", FT_LOCKED_NAME(release), METH_NOARGS, "Detach every tap but the armed program's."},
+    {"forked", FT_LOCKED_NAME(forked), METH_NOARGS,
+     "Whether this is a forked child of the process that armed."},
+    {"children", FT_LOCKED_NAME(children), METH_NOARGS, "Processes started since arm()."},
     {"is_main", is_main, METH_NOARGS, "Whether this is the main interpreter."},
-    {"interpreters", interpreters, METH_NOARGS, "Whether sub-interpreters were in use."},
-    {"set_paths", set_paths, METH_VARARGS, "Where the standard library and pyftrace lie."},
-    {"tool_id", tool_id, METH_NOARGS, "The sys.monitoring tool id held, -1: none."},
-    {"events", events, METH_NOARGS, "The events switched on."},
-    {"started", started, METH_NOARGS, "Whether the armed program's tracing has begun."},
+    {"interpreters", FT_LOCKED_NAME(interpreters), METH_NOARGS,
+     "Whether sub-interpreters were in use."},
+    {"set_paths", FT_LOCKED_NAME(set_paths), METH_VARARGS,
+     "Where the standard library and pyftrace lie."},
+    {"tool_id", FT_LOCKED_NAME(tool_id), METH_NOARGS, "The sys.monitoring tool id held, -1: none."},
+    {"events", FT_LOCKED_NAME(events), METH_NOARGS, "The events switched on."},
+    {"started", FT_LOCKED_NAME(started), METH_NOARGS,
+     "Whether the armed program's tracing has begun."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -173,7 +192,7 @@ module_exec(PyObject *module)
 {
     struct ft_state *state = ft_state_of(module);
     ft_process_init();
-    if (ft_engine_init(&state->engine, module) < 0) {
+    if (ft_lock_watch_forks(module) < 0 || ft_engine_init(&state->engine, module) < 0) {
         return -1;
     }
     state->ready = true;
@@ -227,6 +246,9 @@ module_free(void *module)
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
     {0, NULL},
 };
 

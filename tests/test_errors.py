@@ -340,3 +340,11 @@ def test_a_function_seen_first_without_memory(python: Run, tmp_path: Path, mode:
     (tmp_path / "app.py").write_text(NO_MEMORY)
     done = python("app.py", env={"PYFTRACE": mode})
     assert (done.stdout, done.stderr, done.returncode) == ("ran\n", "", 0)
+
+
+def test_a_pattern_that_matched_nothing_is_said(pyftrace: Run, tmp_path: Path):
+    (tmp_path / "app.py").write_text("def square(n): return n * n\nsquare(2)\n")
+    done = pyftrace("record", "-f", "sqare", "app.py")
+    warning, closing = done.stderr.splitlines()
+    assert warning == ("pyftrace: warning: nothing matched 'sqare'; the nearest name is square")
+    assert closing.startswith("pyftrace: 0 calls recorded in ")

@@ -129,7 +129,8 @@ def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
     )
     for way in sorted(ways, key=lambda way: -way.calls):
         yield ""
-        yield f"{way.calls:>9} calls, {time_text(way.total_ns)}"
+        word = "calls" if way.calls != 1 else "call"
+        yield f"{way.calls:>9} {word}, {time_text(way.total_ns)}"
         names = [
             _printable(node.function) + ("  (recursive)" if key in way.recursive else "")
             for key, node in way.path.items()

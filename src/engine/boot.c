@@ -50,9 +50,10 @@ ft_boot_learn(struct ft_engine *e, PyCodeObject *code, PyObject *globals)
     }
     bool own = globals == e->main_dict;
     if (e->program == FT_PROGRAM_SPAWNED) {
-        PyObject *name = PyDict_GetItemString(globals, "__name__"); /* borrowed */
+        PyObject *name = ft_dict_get(globals, "__name__");
         own = name != NULL && PyUnicode_Check(name)
               && PyUnicode_CompareWithASCIIString(name, "__mp_main__") == 0;
+        Py_XDECREF(name);
     }
     if (own && PyList_Append(e->owned, (PyObject *)code) == 0) {
         ft_codes_own(e, code);

@@ -6,6 +6,7 @@
  * A record whose code objects are all gone may still be on a stack (greenlets, lost events): it
  * becomes a zombie and is freed by a sweep that looks at the stacks first. GIL held. */
 #include "engine/codes.h"
+#include "engine/lock.h"
 
 #include <stdlib.h>
 
@@ -139,9 +140,8 @@ ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_code *c
 
 /* co_extra's freefunc: may run at any time, after the engine's end too. */
 static void
-on_code_freed(void *extra)
+code_freed(struct ft_code *c)
 {
-    struct ft_code *c = extra;
     if (c == NULL || --c->codes_alive > 0) {
         return;
     }
@@ -152,6 +152,14 @@ on_code_freed(void *extra)
     if (c->codes->engine == NULL) {
         ft_codes_bury(c->codes);
     }
+}
+
+static void
+on_code_freed(void *extra)
+{
+    ft_lock();
+    code_freed(extra);
+    ft_unlock();
 }
 
 /* Frees all zombies that are not marked. */

@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "engine/callback.h"
+#include "engine/lock.h"
 #include "engine/stack.h"
 
 struct callback {
@@ -104,6 +105,9 @@ now(bool counter)
 static inline const struct ft_code *
 plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
+#ifdef Py_GIL_DISABLED
+    return NULL; /* without a lock nothing of a code object's may be read in place */
+#endif
     const struct ft_code_extra *extra = code->co_extra;
     if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
         return NULL;
@@ -162,8 +166,8 @@ lost(struct ft_engine *e, uint32_t mask)
     Py_RETURN_NONE;
 }
 
-static __attribute__((noinline)) PyObject *
-enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
+static inline PyObject *
+enter_held(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 {
     if (FT_UNLIKELY(e->phase != FT_RUNNING) && !ft_boot_enter(e, code)) {
         Py_RETURN_NONE;
@@ -188,7 +192,16 @@ enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 }
 
 static __attribute__((noinline)) PyObject *
-leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
+enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
+{
+    ft_lock();
+    PyObject *answer = enter_held(e, code, way);
+    ft_unlock();
+    return answer;
+}
+
+static inline PyObject *
+leave_held(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
 {
     struct ft_thread *t = ft_thread_get(e);
     if (FT_UNLIKELY(t == NULL)) {
@@ -210,6 +223,15 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
     }
     ft_stack_leave(e, t, way, value);
     return finish();
+}
+
+static __attribute__((noinline)) PyObject *
+leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
+{
+    ft_lock();
+    PyObject *answer = leave_held(e, code, way, value);
+    ft_unlock();
+    return answer;
 }
 
 /* `counter` is known to the compiler: reading it calls nothing, so these end with their only call
@@ -316,13 +338,9 @@ taps_with_ccalls(const struct ft_engine *e)
     return mask;
 }
 
-static PyObject *
-on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+static inline PyObject *
+enter_c_held(struct ft_engine *e, PyObject *const *args)
 {
-    if (NOT_CODE(args)) {
-        Py_RETURN_NONE;
-    }
-    struct ft_engine *e = ENGINE(self);
     if (FT_UNLIKELY(e->phase != FT_RUNNING)) {
         Py_RETURN_NONE;
     }
@@ -356,14 +374,29 @@ on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObjec
 }
 
 static PyObject *
+on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
+{
+    if (NOT_CODE(args)) {
+        Py_RETURN_NONE;
+    }
+    ft_lock();
+    PyObject *answer = enter_c_held(ENGINE(self), args);
+    ft_unlock();
+    return answer;
+}
+
+static PyObject *
 leave_c(struct ft_engine *e, enum ft_way way)
 {
+    PyObject *answer = Py_NewRef(Py_None);
+    ft_lock();
     struct ft_thread *t = ft_thread_get(e);
     if (t != NULL && t->top > 0) {
         ft_stack_leave_c(e, t, ft_thread_frame(t), way);
-        return finish();
+        answer = finish();
     }
-    Py_RETURN_NONE;
+    ft_unlock();
+    return answer;
 }
 
 static PyObject *

@@ -64,6 +64,19 @@ ft_dict_get(PyObject *dict, const char *key)
     return value;
 }
 
+/* What a module that is loaded has by that name; never imported, no code of the program runs. New
+ * reference or NULL, without an exception. */
+PyObject *
+ft_loaded(const char *module, const char *name)
+{
+    PyObject *modules = PySys_GetObject("modules");
+    PyObject *m = modules && PyDict_CheckExact(modules) ? ft_dict_get(modules, module) : NULL;
+    PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
+    PyObject *found = dict ? ft_dict_get(dict, name) : NULL;
+    Py_XDECREF(m);
+    return found;
+}
+
 /* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or
  * NULL. */
 PyObject *

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "engine/lock.h"
 #include "engine/threads.h"
 
 struct ft_process {
@@ -75,6 +76,7 @@ in_child(void)
 {
     atomic_fetch_add(&process.forks, 1);
     atomic_store(&process.children, 0);
+    ft_lock_forked();
     ft_thread_current = NULL;            /* so that the next event looks, and finds the fork */
     if (atomic_exchange(&process.watching, false)) {
         give_signals_back();

@@ -19,25 +19,16 @@ struct ft_tasks {
     uint64_t last;
 };
 
-static PyObject *
-asyncio_module(void)
-{
-    PyObject *modules = PySys_GetObject("modules");
-    PyObject *m =
-        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, "_asyncio") : NULL;
-    return m && PyModule_Check(m) ? m : NULL;
-}
-
 static struct ft_tasks *
-tasks_new(PyObject *module)
+tasks_new(void)
 {
     struct ft_tasks *tasks = calloc(1, sizeof(*tasks));
     if (tasks == NULL) {
         return NULL;
     }
     ft_ptrmap_init(&tasks->by_address);
-    tasks->current_task = PyObject_GetAttrString(module, "current_task");
-    tasks->task_type = (PyTypeObject *)PyObject_GetAttrString(module, "Task");
+    tasks->current_task = ft_loaded("_asyncio", "current_task");
+    tasks->task_type = (PyTypeObject *)ft_loaded("_asyncio", "Task");
     tasks->get_name =
         tasks->task_type ? PyObject_GetAttrString((PyObject *)tasks->task_type, "get_name") : NULL;
     PyErr_Clear();
@@ -134,12 +125,8 @@ const struct ft_task *
 ft_task_current(struct ft_engine *e)
 {
     if (e->tasks == NULL || e->tasks->current_task == NULL) {
-        PyObject *module = asyncio_module();
-        if (module == NULL) {
-            return NULL;
-        }
         ft_tasks_free(e);
-        e->tasks = tasks_new(module);
+        e->tasks = tasks_new();
         if (e->tasks == NULL || e->tasks->current_task == NULL) {
             return NULL;
         }

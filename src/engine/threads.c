@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/codes.h"
+#include "engine/lock.h"
 #include "engine/process.h"
 #include "engine/stack.h"
 
@@ -57,12 +58,14 @@ guard_dealloc(PyObject *self)
     struct guard *g = (struct guard *)self;
     PyTypeObject *type = Py_TYPE(self);
     if (g->thread != NULL) {
+        ft_lock();
         if (g->thread->tstate == g->tstate) {
             g->thread->tstate = NULL;
             g->thread->lone.plain = FT_NO_EPOCH;
             g->thread->gone = g->thread->tstate_id;
         }
         disown(g->thread);
+        ft_unlock();
     }
     type->tp_free(self);
     Py_DECREF(type);
@@ -224,16 +227,6 @@ ft_thread_find(struct ft_engine *e)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static PyObject *
-loaded_attr(const char *module, const char *name)
-{
-    PyObject *modules = PySys_GetObject("modules");
-    PyObject *m =
-        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
-    PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
-    return dict ? PyDict_GetItemString(dict, name) : NULL;
-}
-
 /* Read without running the program's code: the instance's own _name. New reference or NULL. */
 static PyObject *
 name_of_thread(PyObject *thread)
@@ -272,11 +265,14 @@ bootstrapping_thread(void)
 static PyObject *
 python_name(void)
 {
-    PyObject *active = loaded_attr("threading", "_active");
+    PyObject *active = ft_loaded("threading", "_active");
     PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
-    PyObject *thread = active && ident && PyDict_CheckExact(active)
-                           ? Py_XNewRef(PyDict_GetItem(active, ident))
-                           : NULL;
+    PyObject *thread = NULL;
+    if (active && ident && PyDict_CheckExact(active)
+        && PyDict_GetItemRef(active, ident, &thread) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(active);
     Py_XDECREF(ident);
     if (thread == NULL) {
         thread = bootstrapping_thread();

@@ -1,6 +1,7 @@
 /* Values as one bounded, printable line, without running the program's code: exact built-in types
  * are read here, exact value types of the standard library in value_std.c, all else is its type.
  * With --values str the program's own __str__ runs, guarded. GIL held. */
+#include "engine/lock.h"
 #include "engine/value.h"
 
 #include "engine/codes.h"
@@ -107,10 +108,12 @@ add_bytes(struct ft_valuer *v, const char *s, Py_ssize_t n)
 PyObject *
 ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value)
 {
+    unsigned lock = ft_lock_let_go();
     if (v->raised == NULL && PyErr_CheckSignals() < 0) {
         v->raised = PyErr_GetRaisedException();
     }
     PyObject *str = say(value);
+    ft_lock_take_back(lock);
     if (str == NULL && v->raised == NULL && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         v->raised = PyErr_GetRaisedException();
     }
@@ -229,15 +232,28 @@ add_callable(struct ft_valuer *v, PyObject *value)
 
 /* ---- containers ------------------------------------------------------------------------------ */
 
+/* Of containers that a signal's handler or another thread may change meanwhile: an item is held
+ * while it is looked at, and no place in them is relied on. */
+
 static void
-add_items(struct ft_valuer *v, PyObject *const *items, Py_ssize_t n)
+add_separated(struct ft_valuer *v, PyObject *item, bool first)
 {
-    for (Py_ssize_t i = 0; i < n && !ft_value_full(v); i++) {
-        if (i > 0) {
-            ft_strbuf_add_cstr(v->b, ", ");
-        }
-        ft_value_any(v, items[i]);
+    ft_strbuf_add_cstr(v->b, first ? "" : ", ");
+    ft_value_any(v, item);
+}
+
+static bool
+next_of_dict(PyObject *dict, Py_ssize_t *at, PyObject **key, PyObject **item)
+{
+    bool more;
+    FT_BEGIN_CRITICAL_SECTION(dict);
+    more = PyDict_Next(dict, at, key, item);
+    if (more) {
+        Py_INCREF(*key);
+        Py_INCREF(*item);
     }
+    FT_END_CRITICAL_SECTION();
+    return more;
 }
 
 static void
@@ -247,14 +263,13 @@ add_dict(struct ft_valuer *v, PyObject *dict)
     Py_ssize_t at = 0;
     bool first = true;
     ft_strbuf_add_char(v->b, '{');
-    while (!ft_value_full(v) && PyDict_Next(dict, &at, &key, &item)) {
-        if (!first) {
-            ft_strbuf_add_cstr(v->b, ", ");
-        }
+    while (!ft_value_full(v) && next_of_dict(dict, &at, &key, &item)) {
+        add_separated(v, key, first);
         first = false;
-        ft_value_any(v, key);
         ft_strbuf_add_cstr(v->b, ": ");
         ft_value_any(v, item);
+        Py_DECREF(key);
+        Py_DECREF(item);
     }
     ft_strbuf_add_char(v->b, '}');
 }
@@ -271,11 +286,8 @@ add_set(struct ft_valuer *v, PyObject *set)
     PyObject *it = PyObject_GetIter(set), *item = NULL;
     bool first = true;
     while (it != NULL && !ft_value_full(v) && (item = PyIter_Next(it)) != NULL) {
-        if (!first) {
-            ft_strbuf_add_cstr(v->b, ", ");
-        }
+        add_separated(v, item, first);
         first = false;
-        ft_value_any(v, item);
         Py_DECREF(item);
     }
     Py_XDECREF(it);
@@ -287,7 +299,9 @@ static void
 add_tuple(struct ft_valuer *v, PyObject *tuple)
 {
     ft_strbuf_add_char(v->b, '(');
-    add_items(v, &PyTuple_GET_ITEM(tuple, 0), PyTuple_GET_SIZE(tuple));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple) && !ft_value_full(v); i++) {
+        add_separated(v, PyTuple_GET_ITEM(tuple, i), i == 0);
+    }
     ft_strbuf_add_cstr(v->b, PyTuple_GET_SIZE(tuple) == 1 ? ",)" : ")");
 }
 
@@ -295,7 +309,14 @@ static void
 add_list(struct ft_valuer *v, PyObject *list)
 {
     ft_strbuf_add_char(v->b, '[');
-    add_items(v, ((PyListObject *)list)->ob_item, PyList_GET_SIZE(list));
+    PyObject *item;
+    for (Py_ssize_t i = 0; !ft_value_full(v) && i < PyList_GET_SIZE(list)
+                           && (item = PyList_GetItemRef(list, i)) != NULL;
+         i++) {
+        add_separated(v, item, i == 0);
+        Py_DECREF(item);
+    }
+    PyErr_Clear();
     ft_strbuf_add_char(v->b, ']');
 }
 
@@ -351,7 +372,9 @@ add_scalar(struct ft_valuer *v, PyObject *value)
     }
     else if (type == &PyByteArray_Type) {
         ft_strbuf_add_cstr(v->b, "bytearray(");
+        FT_BEGIN_CRITICAL_SECTION(value);
         add_bytes(v, PyByteArray_AS_STRING(value), PyByteArray_GET_SIZE(value));
+        FT_END_CRITICAL_SECTION();
         ft_strbuf_add_char(v->b, ')');
     }
     else if (value == Py_Ellipsis || value == Py_NotImplemented) {
@@ -407,7 +430,9 @@ ft_value_any(struct ft_valuer *v, PyObject *value)
 static void
 add_by_str(struct ft_valuer *v, PyObject *value)
 {
+    unsigned lock = ft_lock_let_go();
     PyObject *str = PyObject_Str(value);
+    ft_lock_take_back(lock);
     if (str != NULL) {
         PyObject *cut = PyUnicode_Substring(str, 0, (Py_ssize_t)v->style->length + 1);
         Py_DECREF(str);

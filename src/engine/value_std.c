@@ -6,20 +6,13 @@
 
 #include <datetime.h>
 
-static PyObject *
-loaded(const char *module, const char *name)
-{
-    PyObject *modules = PySys_GetObject("modules");
-    PyObject *m =
-        modules && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, module) : NULL;
-    PyObject *dict = m && PyModule_Check(m) ? PyModule_GetDict(m) : NULL;
-    return dict ? PyDict_GetItemString(dict, name) : NULL;
-}
-
 static bool
 is_exactly(PyObject *value, const char *module, const char *name)
 {
-    return (PyObject *)Py_TYPE(value) == loaded(module, name);
+    PyObject *type = ft_loaded(module, name);
+    bool same = (PyObject *)Py_TYPE(value) == type;
+    Py_XDECREF(type);
+    return same;
 }
 
 /* An attribute by the generic lookup, which runs no code for these exact types. New or NULL. */
@@ -60,7 +53,8 @@ add_path(struct ft_valuer *v, PyObject *value)
         if (str == NULL) {               /* not asked for yet: what it was made of */
             PyObject *raw = field(value, "_raw_paths");
             if (raw != NULL && PyList_CheckExact(raw) && PyList_GET_SIZE(raw) == 1) {
-                str = Py_NewRef(PyList_GET_ITEM(raw, 0));
+                str = PyList_GetItemRef(raw, 0);
+                PyErr_Clear();
             }
             Py_XDECREF(raw);
         }
@@ -140,7 +134,9 @@ add_tz(struct ft_valuer *v, PyObject *tz)
         return;
     }
     ft_strbuf_add_cstr(v->b, ", tzinfo=");
-    if (tz == loaded("_datetime", "UTC")) {
+    PyObject *utc = ft_loaded("_datetime", "UTC");
+    Py_XDECREF(utc);
+    if (tz == utc) {
         ft_strbuf_add_cstr(v->b, "datetime.timezone.utc");
         return;
     }
@@ -233,9 +229,11 @@ add_datetime(struct ft_valuer *v, PyObject *value)
 static bool
 add_enum(struct ft_valuer *v, PyObject *value)
 {
-    PyObject *meta = loaded("enum", "EnumType");
-    if (meta == NULL || !PyType_Check(meta)
-        || !PyObject_TypeCheck(Py_TYPE(value), (PyTypeObject *)meta)) {
+    PyObject *meta = ft_loaded("enum", "EnumType");
+    bool member = meta != NULL && PyType_Check(meta)
+                  && PyObject_TypeCheck(Py_TYPE(value), (PyTypeObject *)meta);
+    Py_XDECREF(meta);
+    if (!member) {
         return false;
     }
     PyObject *dict = PyObject_GenericGetDict(value, NULL), *name = NULL;

@@ -218,7 +218,11 @@ static PyObject *
 recording_damage(PyObject *op, void *Py_UNUSED(unused))
 {
     const struct ft_strbuf *b = &TRACE(op)->damage;
-    return ft_text_to_str((struct ft_str){b->data ? b->data : "", b->len});
+    PyObject *text;
+    FT_BEGIN_CRITICAL_SECTION(op);
+    text = ft_text_to_str((struct ft_str){b->data ? b->data : "", b->len});
+    FT_END_CRITICAL_SECTION();
+    return text;
 }
 
 /* ---- the type -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/codes.h"
+#include "engine/lock.h"
 #include "pyapi/pyapi.h"
 
 #define KEEP_AT_MOST (1 << 20)
@@ -49,7 +50,9 @@ drain(struct stream *s)
     int saved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     dup2(null, fd);
     close(null);
+    unsigned lock = ft_lock_let_go();
     PyObject *r = PyObject_CallMethod(s->object, "flush", NULL);
+    ft_lock_take_back(lock);
     Py_XDECREF(r);
     PyErr_Clear();
     if (saved >= 0) {
@@ -163,6 +166,16 @@ refused(struct stream *s, PyObject *text, uint64_t lines)
     Py_DECREF(exc);
 }
 
+/* The stream's own code, or what it waits for, may need a thread that waits for us. */
+static PyObject *
+call(PyObject *function, PyObject *text)
+{
+    unsigned lock = ft_lock_let_go();
+    PyObject *result = PyObject_CallOneArg(function, text);
+    ft_lock_take_back(lock);
+    return result;
+}
+
 static PyObject *
 escaped(PyObject *text)
 {
@@ -177,12 +190,12 @@ write_text(struct stream *s, PyObject *text, uint64_t lines)
 {
     PyObject *write = Py_NewRef(s->write);
     PyObject *r = NULL, *plain = s->ascii ? escaped(text) : NULL;
-    r = PyObject_CallOneArg(write, plain ? plain : text);
+    r = call(write, plain ? plain : text);
     if (r == NULL && plain == NULL && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
         PyErr_Clear();
         s->ascii = true;
         plain = escaped(text);
-        r = plain ? PyObject_CallOneArg(write, plain) : NULL;
+        r = plain ? call(write, plain) : NULL;
     }
     if (r == NULL) {
         refused(s, text, lines);

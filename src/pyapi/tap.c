@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/lock.h"
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
 #include "sink/tree.h"
@@ -179,6 +180,7 @@ tap_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
     PyObject *exc = PyErr_GetRaisedException();
+    ft_lock();
     ft_tap_detach(self->engine, &self->tap);
     PyErr_SetRaisedException(exc);
     if (self->sink != NULL) {
@@ -187,6 +189,7 @@ tap_dealloc(PyObject *op)
     if (self->out != NULL) {
         self->out->close(self->out);
     }
+    ft_unlock();
     ft_filter_fini(&self->filter);
     Py_CLEAR(self->module);
     type->tp_free(op);
@@ -378,35 +381,63 @@ tap_recorded(PyObject *op, void *Py_UNUSED(unused))
     return Py_BuildValue("KKisK", state.calls, state.lost, state.error, text, state.dropped);
 }
 
+FT_LOCKED(tap_attach)
+FT_LOCKED(tap_watch_all)
+FT_LOCKED(tap_detach)
+FT_LOCKED(tap_enter)
+FT_LOCKED(tap_leave)
+FT_LOCKED(tap_release)
+FT_LOCKED(tap_write)
+FT_LOCKED(tap_flush)
+FT_LOCKED(tap_close)
+FT_LOCKED(ft_tap_rows)
+FT_LOCKED(ft_tap_nodes)
+FT_LOCKED(ft_tap_unmatched)
+FT_LOCKED(ft_tap_left_out)
+FT_LOCKED_KEYWORDS(ft_tap_render)
+FT_LOCKED_GET(tap_lines)
+FT_LOCKED_GET(tap_lost_lines)
+FT_LOCKED_GET(tap_unkept)
+FT_LOCKED_GET(tap_recorded)
+FT_LOCKED_GET(tap_error)
+FT_LOCKED_GET(ft_tap_calls)
+FT_LOCKED_GET(ft_tap_wall)
+FT_LOCKED_GET(ft_tap_threads)
+
 static PyMethodDef methods[] = {
-    {"attach", tap_attach, METH_NOARGS, "Watch all threads from now on."},
-    {"watch_all", tap_watch_all, METH_NOARGS, "As attach(); no error when attached already."},
-    {"detach", tap_detach, METH_NOARGS, "Stop watching; what was collected stays."},
-    {"enter", tap_enter, METH_NOARGS, "Watch the calling thread until leave()."},
-    {"leave", tap_leave, METH_NOARGS, "The opposite of enter()."},
-    {"release", tap_release, METH_NOARGS,
+    {"attach", FT_LOCKED_NAME(tap_attach), METH_NOARGS, "Watch all threads from now on."},
+    {"watch_all", FT_LOCKED_NAME(tap_watch_all), METH_NOARGS,
+     "As attach(); no error when attached already."},
+    {"detach", FT_LOCKED_NAME(tap_detach), METH_NOARGS, "Stop watching; what was collected stays."},
+    {"enter", FT_LOCKED_NAME(tap_enter), METH_NOARGS, "Watch the calling thread until leave()."},
+    {"leave", FT_LOCKED_NAME(tap_leave), METH_NOARGS, "The opposite of enter()."},
+    {"release", FT_LOCKED_NAME(tap_release), METH_NOARGS,
      "Give up the place in the engine after the last leave()."},
-    {"write", tap_write, METH_O, "Send text where the tap's lines go."},
-    {"flush", tap_flush, METH_NOARGS, "Write out the buffer of a file."},
-    {"close", tap_close, METH_NOARGS, "Detach and flush; collected rows can still be read."},
-    {"rows", ft_tap_rows, METH_NOARGS, "The totals per function, unsorted."},
-    {"render", (PyCFunction)(void (*)(void))ft_tap_render, METH_VARARGS | METH_KEYWORDS,
-     "The table as text."},
-    {"nodes", ft_tap_nodes, METH_NOARGS, "The nodes of a tree."},
-    {"unmatched", ft_tap_unmatched, METH_NOARGS, "Patterns that matched nothing so far."},
-    {"left_out", ft_tap_left_out, METH_NOARGS, "(package, functions) called and out of scope."},
+    {"write", FT_LOCKED_NAME(tap_write), METH_O, "Send text where the tap's lines go."},
+    {"flush", FT_LOCKED_NAME(tap_flush), METH_NOARGS, "Write out the buffer of a file."},
+    {"close", FT_LOCKED_NAME(tap_close), METH_NOARGS,
+     "Detach and flush; collected rows can still be read."},
+    {"rows", FT_LOCKED_NAME(ft_tap_rows), METH_NOARGS, "The totals per function, unsorted."},
+    {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
+     METH_VARARGS | METH_KEYWORDS, "The table as text."},
+    {"nodes", FT_LOCKED_NAME(ft_tap_nodes), METH_NOARGS, "The nodes of a tree."},
+    {"unmatched", FT_LOCKED_NAME(ft_tap_unmatched), METH_NOARGS,
+     "Patterns that matched nothing so far."},
+    {"left_out", FT_LOCKED_NAME(ft_tap_left_out), METH_NOARGS,
+     "(package, functions) called and out of scope."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef getset[] = {
-    {"lines", tap_lines, NULL, "Tree lines written so far.", NULL},
-    {"lost_lines", tap_lost_lines, NULL, "Lines that could not be written.", NULL},
-    {"unkept", tap_unkept, NULL, "Events that no memory was found for.", NULL},
-    {"recorded", tap_recorded, NULL, "(calls, events lost, errno, reason) of a recorder.", NULL},
-    {"error", tap_error, NULL, "The first failure to write, or None.", NULL},
-    {"calls", ft_tap_calls, NULL, "Calls counted so far.", NULL},
-    {"wall_ns", ft_tap_wall, NULL, "Wall time watched, ns.", NULL},
-    {"threads", ft_tap_threads, NULL, "Threads seen.", NULL},
+    {"lines", FT_LOCKED_NAME(tap_lines), NULL, "Tree lines written so far.", NULL},
+    {"lost_lines", FT_LOCKED_NAME(tap_lost_lines), NULL, "Lines that could not be written.", NULL},
+    {"unkept", FT_LOCKED_NAME(tap_unkept), NULL, "Events that no memory was found for.", NULL},
+    {"recorded", FT_LOCKED_NAME(tap_recorded), NULL,
+     "(calls, events lost, errno, reason) of a recorder.", NULL},
+    {"error", FT_LOCKED_NAME(tap_error), NULL, "The first failure to write, or None.", NULL},
+    {"calls", FT_LOCKED_NAME(ft_tap_calls), NULL, "Calls counted so far.", NULL},
+    {"wall_ns", FT_LOCKED_NAME(ft_tap_wall), NULL, "Wall time watched, ns.", NULL},
+    {"threads", FT_LOCKED_NAME(ft_tap_threads), NULL, "Threads seen.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

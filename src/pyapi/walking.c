@@ -27,8 +27,8 @@ go_on(void *ctx, uint64_t events)
     return watch->progress == NULL || r != NULL;
 }
 
-PyObject *
-ft_recording_walk(PyObject *op, PyObject *args, PyObject *kwargs)
+static PyObject *
+walk(PyObject *op, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"tap",   "pid",    "tid",    "thread",   "since",
                             "until", "min_ns", "merged", "progress", NULL};
@@ -85,6 +85,17 @@ ft_recording_walk(PyObject *op, PyObject *args, PyObject *kwargs)
         return PyErr_NoMemory();
     }
     return Py_BuildValue("KK", walk.events, walk.lost);
+}
+
+/* What is found damaged is written down in the recording: by one thread at a time. */
+PyObject *
+ft_recording_walk(PyObject *op, PyObject *args, PyObject *kwargs)
+{
+    PyObject *result;
+    FT_BEGIN_CRITICAL_SECTION(op);
+    result = walk(op, args, kwargs);
+    FT_END_CRITICAL_SECTION();
+    return result;
 }
 
 /* ---- event by event -------------------------------------------------------------------------- */
@@ -154,7 +165,7 @@ event_tuple(const struct ft_cursor *c, enum ft_step step)
 }
 
 static PyObject *
-events_next(PyObject *op)
+next_event(PyObject *op)
 {
     struct events *self = (struct events *)op;
     enum ft_step step;
@@ -170,6 +181,16 @@ events_next(PyObject *op)
         }
     }
     return NULL;
+}
+
+static PyObject *
+events_next(PyObject *op)
+{
+    PyObject *result;
+    FT_BEGIN_CRITICAL_SECTION(((struct events *)op)->recording);
+    result = next_event(op);
+    FT_END_CRITICAL_SECTION();
+    return result;
 }
 
 static void

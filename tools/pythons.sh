@@ -1,0 +1,28 @@
+# Sourced by what runs on every Python: pyenv's 3.12 and 3.13, and those of a Debian chroot. Bash.
+chroot_dir=${PYFTRACE_PYTHONS:-/var/cache/pyftrace/forky}
+
+copy_tree() { # FOLDER: of what git knows and what it does not ignore
+    mkdir -p "$1"
+    git ls-files -co --exclude-standard -z | tar -c --null -T - | tar -x -C "$1"
+}
+
+python_of() { # VERSION: pyenv's
+    ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python3 2>/dev/null | tail -n 1
+}
+
+prepare_chroot() {
+    [ "$(id -u)" -eq 0 ] && tools/make-pythons "$chroot_dir" || return 1
+    mountpoint -q "$chroot_dir/proc" || mount -t proc proc "$chroot_dir/proc" 2>/dev/null
+    [ -e "$chroot_dir/dev/null" ] || mknod -m 666 "$chroot_dir/dev/null" c 1 3 2>/dev/null
+    in_chroot true
+}
+
+in_chroot() { # COMMANDS
+    chroot "$chroot_dir" /usr/bin/env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+        LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" sh -c "$1"
+}
+
+leave_chroot() {
+    mountpoint -q "$chroot_dir/proc" && umount "$chroot_dir/proc" 2>/dev/null
+    return 0
+}
