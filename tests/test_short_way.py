@@ -392,8 +392,9 @@ def test_events_that_c_code_fires_for_what_is_no_code(mode: str, python, tmp_pat
     pytest.importorskip("_testcapi")
     (tmp_path / "app.py").write_text(
         "import sys, _testcapi\n"
-        "like, event = _testcapi.CodeLike(1), sys.monitoring.events.PY_START\n"
-        "_testcapi.monitoring_enter_scope(like, 0, event)\n"
+        "like, py_start = _testcapi.CodeLike(1), 0\n"
+        "assert sys.monitoring.events.PY_START == 1 << py_start\n"
+        "_testcapi.monitoring_enter_scope(like, py_start)\n"
         "_testcapi.fire_event_py_start(like, 0)\n"
         "_testcapi.monitoring_exit_scope(like)\n"
         "print('fine')\n"
