@@ -1,7 +1,8 @@
 /* The engine: one per interpreter. It owns the tool id, turns monitoring events into the call
  * stream and hands it to taps. This header is the map; each part below is one file.
  *
- * Everything here runs with the GIL held (or is said to be safe without it). */
+ * Everything here runs with the GIL held, where there is none with ft_lock() taken (lock.h), or is
+ * said to be safe without. */
 #ifndef FT_ENGINE_ENGINE_H
 #define FT_ENGINE_ENGINE_H
 

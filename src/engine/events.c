@@ -106,7 +106,7 @@ static inline const struct ft_code *
 plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
 #ifdef Py_GIL_DISABLED
-    return NULL; /* without a lock nothing of a code object's may be read in place */
+    return NULL; /* what was settled may change under our hands, and nothing is read in place */
 #endif
     const struct ft_code_extra *extra = code->co_extra;
     if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
@@ -131,6 +131,9 @@ enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
 static inline bool
 plain_top(const struct ft_thread *t, const struct ft_engine *e)
 {
+#ifdef Py_GIL_DISABLED
+    return false;
+#endif
     if (FT_UNLIKELY(t == NULL || t->engine != e || t->top == 0)) {
         return false;
     }

@@ -4,6 +4,7 @@
 #ifdef Py_GIL_DISABLED
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 static PyMutex mutex;

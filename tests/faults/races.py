@@ -18,7 +18,7 @@ import gc, io, sys, threading
 import pyftrace
 
 rounds, THREADS, CALLS = int(sys.argv[1]), 8, 200
-shared = {"list": [1, 2, 3], "dict": {"a": 1}, "set": {1}, "bytes": bytearray(b"abc")}
+shared = {"list": [1, 2, 3], "dict": {"a": 1}, "set": {1}}
 over = threading.Event()
 
 
@@ -43,9 +43,8 @@ def fails(n): raise ValueError(n)
 def change(n, what=None):
     what["list"].append(n)
     what["dict"][n] = n
-    what["bytes"].append(n % 256)
     if len(what["list"]) > 50:
-        what["list"].clear(); what["dict"].clear(); what["set"].clear(); what["bytes"].clear()
+        what["list"].clear(); what["dict"].clear(); what["set"].clear()
     what["set"].add(n)
     return what["list"]
 def made(n):
