@@ -330,10 +330,13 @@ def distance(a: str, b: str, most: int) -> int:
 
 
 def nearest(name: str, known: "Iterable[str]") -> str | None:
-    """The known name that a mistyped one is likely to mean; None when none is close.
+    """The known name that a mistyped one is likely to mean; None when none is close, or the name is
+    so long that looking would take long.
 
     Our own, not difflib's: at a traced program's end nothing may be imported (a module that evals
     text makes CPython forget that a KeyboardInterrupt is about to end the process)."""
+    if len(name) > 200:
+        return None
     most = 1 + len(name) // 4
     best, found = most + 1, None
     for other in sorted(known):

@@ -174,12 +174,13 @@ def matches(pattern: str, module: str, name: str, file: str) -> bool:
 
 
 def loaded_functions() -> list[tuple[str, str, str]]:
-    """(module, qualified name, file) of every Python function there is now."""
+    """(module, qualified name, file) of every Python function there is now; names are cut as those
+    of calls are."""
     import gc
     from types import FunctionType
 
     return [
-        (str(item.__module__), item.__qualname__, item.__code__.co_filename)
+        (str(item.__module__), item.__qualname__[:4096], item.__code__.co_filename)
         for item in gc.get_objects()
         if type(item) is FunctionType
     ]
