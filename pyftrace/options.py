@@ -435,6 +435,34 @@ def _set(fields: "dict[str, Any]", row: Row, value: str) -> None:
         _checked(row.dest, fields[row.dest])
 
 
+# ---- for people's eyes ---------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would take for an order."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shell_word(word: str) -> str:
+    """A word as a shell reads it, printable."""
+    if word and all(c.isascii() and (c.isalnum() or c in "@%+=:,./_-") for c in word):
+        return word
+    if word.isprintable():
+        return "'" + word.replace("'", "'\"'\"'") + "'"
+    return "$'" + "".join(_shell_char(c) for c in word) + "'"
+
+
+def _shell_char(c: str) -> str:
+    code = ord(c)
+    if c in "\\'":
+        return "\\" + c
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if 0x80 <= code < 0x100 and not c.isprintable():  # \x is a byte there
+        return f"\\u{code:04x}"
+    return printable(c)
+
+
 # ---- to and from the environment -----------------------------------------------------------------
 
 
