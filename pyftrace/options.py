@@ -487,10 +487,16 @@ def words_of(options: Options) -> "list[str]":
     return words
 
 
+EMPTY = '""'
+
+
 def join(words: "Iterable[str]") -> str:
-    """Words as one text: blanks between them, backslashes before blanks and backslashes within."""
+    """Words as one text: blanks between them, backslashes before blanks and backslashes within; one
+    without letters is two quotes."""
 
     def quote(word: str) -> str:
+        if word in ("", EMPTY):
+            return "\\" * len(word[:1]) + EMPTY
         return "".join("\\" + c if c in "\\ \t\n" else c for c in word)
 
     return " ".join(quote(word) for word in words)
@@ -501,19 +507,18 @@ def split(text: str) -> "list[str]":
     words: list[str] = []
     word: str | None = None
     escaped = False
-    for c in text:
-        if escaped:
+    begin = 0
+    for at, c in enumerate(text + " "):
+        if escaped and at < len(text):
             word, escaped = (word or "") + c, False
         elif c == "\\":
             word, escaped = word or "", True
         elif c in " \t\n":
             if word is not None:
-                words.append(word)
-            word = None
+                words.append("" if text[begin:at] == EMPTY else word)
+            word, begin = None, at + 1
         else:
             word = (word or "") + c
     if escaped:
         raise OptionError("a backslash ends the text")
-    if word is not None:
-        words.append(word)
     return words
