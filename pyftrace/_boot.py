@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def say(message: str) -> None:
     """One line on standard error; where there is none, nothing."""
     try:
-        print(f"pyftrace: {message}", file=sys.__stderr__, flush=True)
+        print(f"pyftrace: {opts.printable(message)}", file=sys.__stderr__, flush=True)
     except (AttributeError, OSError, ValueError, RuntimeError, MemoryError):
         pass
 
@@ -258,7 +258,7 @@ def _closing_line(path: str, calls: int, dropped: int, tap: "Tap") -> None:
     if dropped:
         word += ", the last of them"
         others = others.rstrip(",")
-    argument = "" if shown == DEFAULT else " " + opts.join([shown])
+    argument = "" if shown == DEFAULT else " " + opts.shell_word(shown)
     say(f"{calls} {word}{others} recorded in {shown}; to see them: pyftrace replay{argument}")
 
 
@@ -327,8 +327,9 @@ def nothing_shown(left_out: "list[tuple[str, int]]") -> str:
     parts = [f"{others[0][0]} ({others[0][1]} functions)" if others[0][1] != 1
              else f"{others[0][0]} (1 function)"]  # fmt: skip
     parts += [f"{name} ({count})" for name, count in others[1:4]]
+    package = opts.shell_word(others[0][0])
     more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-    return f"no calls in scope; left out: {', '.join(parts)}{more}. Try --include {others[0][0]}"
+    return f"no calls in scope; left out: {', '.join(parts)}{more}. Try --include {package}"
 
 
 def _nearest_name(pattern: str) -> str:

@@ -29,8 +29,8 @@ class Tap:
 
     A recorder writes into the directory ``folder`` (``OSError``), which must belong to the run
     ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, ``ring``
-    keeps the last bytes of each thread (0: all), ``facts`` are keys and values by turns that are
-    kept of the process. With ``one_process`` a forked child leaves it.
+    keeps the last bytes of each thread (0: all), ``facts`` are keys and values by turns, as UTF-8,
+    that are kept of the process. With ``one_process`` a forked child leaves it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Tap:
         run: str | None = None,
         callers: bool = False,
         ring: int = 0,
-        facts: tuple[str, ...] = (),
+        facts: tuple[bytes, ...] = (),
         percentiles: bool = False,
         one_process: bool = False,
     ) -> None: ...
@@ -178,7 +178,12 @@ class Recording:
         """All events by time, as the fields of :class:`pyftrace.Event`."""
 
 def create_run(
-    folder: str, pid: int, *, max_size: int = 0, foreign: bool = False, facts: tuple[str, ...] = ()
+    folder: str,
+    pid: int,
+    *,
+    max_size: int = 0,
+    foreign: bool = False,
+    facts: tuple[bytes, ...] = (),
 ) -> str:
     """Make the directory of a recording, with its file ``run``: the run's id. ``FileExistsError``
     when it is there already, ``OSError``."""

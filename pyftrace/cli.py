@@ -49,7 +49,7 @@ Examples:
 
 def refuse(message: str) -> int:
     """One line on standard error; the status of a refusal."""
-    print(f"pyftrace: {message}", file=sys.stderr)
+    print(f"pyftrace: {opts.printable(message)}", file=sys.stderr)
     return 2
 
 

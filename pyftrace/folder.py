@@ -81,11 +81,9 @@ def _create(
     return run_id
 
 
-def clean(facts: "tuple[str, ...]") -> "tuple[str, ...]":
-    """Texts that UTF-8 can hold and that have no NUL."""
-    return tuple(
-        fact.encode("utf-8", "backslashreplace").decode().replace("\0", " ") for fact in facts
-    )
+def clean(facts: "tuple[str, ...]") -> "tuple[bytes, ...]":
+    """As the format has texts, which end with a NUL there."""
+    return tuple(fact.encode("utf-8", "surrogatepass").replace(b"\0", b" ") for fact in facts)
 
 
 def _is_empty(path: str) -> bool:

@@ -6,6 +6,7 @@ import sys
 
 from pyftrace import folder
 from pyftrace import options as opts
+from pyftrace._boot import run_facts, say
 from pyftrace._version import __version__
 from pyftrace.target import Refusal, Target, resolve
 
@@ -46,28 +47,26 @@ def _say_where(options: opts.Options, name: str) -> None:
     """At the end nobody is left to say it: the command takes our place."""
     path = options.output or folder.DEFAULT
     shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-    argument = "" if shown == folder.DEFAULT else " " + opts.join([shown])
-    print(
-        f"pyftrace: the Pythons that {os.path.basename(name)} starts are recorded in {shown};"
-        f" to see them: pyftrace replay{argument}",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+    argument = "" if shown == folder.DEFAULT else " " + opts.shell_word(shown)
+    say(
+        f"the Pythons that {os.path.basename(name)} starts are recorded in {shown};"
+        f" to see them: pyftrace replay{argument}"
+    )
 
 
 def _announce(options: opts.Options, target: Target) -> None:
     if options.record or options.quiet or options.output or options.format in ("json", "csv"):
         return
     try:
-        print(target.announce, flush=True)
-    except (OSError, ValueError, AttributeError):
-        pass  # closed: the program will be told in its own way
+        print(opts.printable(target.announce), flush=True)
     except UnicodeEncodeError:
         print(ascii(target.announce)[1:-1], flush=True)
+    except (OSError, ValueError, AttributeError):
+        pass  # closed: the program will be told in its own way
 
 
 def _prepare_folder(options: opts.Options, target: Target, words: "list[str]") -> opts.Options:
     from pyftrace import _engine
-    from pyftrace._boot import run_facts
 
     path = options.output or folder.DEFAULT
     own = [word for word in opts.words_of(options) if word != "--record"]
@@ -79,7 +78,7 @@ def _prepare_folder(options: opts.Options, target: Target, words: "list[str]") -
     except (folder.FolderError, FileExistsError) as error:
         raise Refusal(str(error)) from None
     if note and not options.quiet:
-        print(f"pyftrace: {note}", file=sys.stderr)
+        say(note)
     return options.replace(output=path, run_id=run_id)
 
 

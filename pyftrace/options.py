@@ -330,10 +330,13 @@ def distance(a: str, b: str, most: int) -> int:
 
 
 def nearest(name: str, known: "Iterable[str]") -> str | None:
-    """The known name that a mistyped one is likely to mean; None when none is close.
+    """The known name that a mistyped one is likely to mean; None when none is close, or the name is
+    so long that looking would take long.
 
     Our own, not difflib's: at a traced program's end nothing may be imported (a module that evals
     text makes CPython forget that a KeyboardInterrupt is about to end the process)."""
+    if len(name) > 200:
+        return None
     most = 1 + len(name) // 4
     best, found = most + 1, None
     for other in sorted(known):
@@ -432,6 +435,34 @@ def _set(fields: "dict[str, Any]", row: Row, value: str) -> None:
         _checked(row.dest, fields[row.dest])
 
 
+# ---- for people's eyes ---------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would take for an order."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shell_word(word: str) -> str:
+    """A word as a shell reads it, printable."""
+    if word and all(c.isascii() and (c.isalnum() or c in "@%+=:,./_-") for c in word):
+        return word
+    if word.isprintable():
+        return "'" + word.replace("'", "'\"'\"'") + "'"
+    return "$'" + "".join(_shell_char(c) for c in word) + "'"
+
+
+def _shell_char(c: str) -> str:
+    code = ord(c)
+    if c in "\\'":
+        return "\\" + c
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if 0x80 <= code < 0x100 and not c.isprintable():  # \x is a byte there
+        return f"\\u{code:04x}"
+    return printable(c)
+
+
 # ---- to and from the environment -----------------------------------------------------------------
 
 
@@ -456,10 +487,16 @@ def words_of(options: Options) -> "list[str]":
     return words
 
 
+EMPTY = '""'
+
+
 def join(words: "Iterable[str]") -> str:
-    """Words as one text: blanks between them, backslashes before blanks and backslashes within."""
+    """Words as one text: blanks between them, backslashes before blanks and backslashes within; one
+    without letters is two quotes."""
 
     def quote(word: str) -> str:
+        if word in ("", EMPTY):
+            return "\\" * len(word[:1]) + EMPTY
         return "".join("\\" + c if c in "\\ \t\n" else c for c in word)
 
     return " ".join(quote(word) for word in words)
@@ -470,19 +507,18 @@ def split(text: str) -> "list[str]":
     words: list[str] = []
     word: str | None = None
     escaped = False
-    for c in text:
-        if escaped:
+    begin = 0
+    for at, c in enumerate(text + " "):
+        if escaped and at < len(text):
             word, escaped = (word or "") + c, False
         elif c == "\\":
             word, escaped = word or "", True
         elif c in " \t\n":
             if word is not None:
-                words.append(word)
-            word = None
+                words.append("" if text[begin:at] == EMPTY else word)
+            word, begin = None, at + 1
         else:
             word = (word or "") + c
     if escaped:
         raise OptionError("a backslash ends the text")
-    if word is not None:
-        words.append(word)
     return words

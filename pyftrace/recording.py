@@ -121,7 +121,7 @@ class Node:
         if not self.function:
             return f"<Node of all: {len(self.children)} outermost, {self.total_ns} ns>"
         s = "s" if self.calls != 1 else ""
-        return f"<Node {self.function}: {self.calls} call{s}, {self.total_ns} ns>"
+        return f"<Node {opts.printable(self.function)}: {self.calls} call{s}, {self.total_ns} ns>"
 
     def walk(self) -> "Iterator[tuple[int, Node]]":
         """(depth, node) of this node and all below it, callers first."""
@@ -157,7 +157,7 @@ class Recording:
         self._threads: list[dict[str, Any]] | None = None
 
     def __repr__(self) -> str:
-        return f"<Recording {self.path}: {self.events_total()} events>"
+        return f"<Recording {opts.printable(self.path)}: {self.events_total()} events>"
 
     @property
     def run(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyftrace.options import Options, nearest
+from pyftrace.options import Options, nearest, printable
 
 if TYPE_CHECKING:
     from pyftrace._engine import Tap
@@ -152,12 +152,8 @@ def _html_row(row: Row, columns: tuple[str, ...]) -> str:
             value = f"{value / 1e9:.6f} seconds"
         elif name == "file":
             value = f"{value.rpartition('/')[2]}:{row.line}" if value else row.module
-        cells.append(f"<td style='text-align:left'>{escape(_printable(str(value)))}</td>")
+        cells.append(f"<td style='text-align:left'>{escape(printable(str(value)))}</td>")
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def matches(pattern: str, module: str, name: str, file: str) -> bool:
@@ -174,12 +170,13 @@ def matches(pattern: str, module: str, name: str, file: str) -> bool:
 
 
 def loaded_functions() -> list[tuple[str, str, str]]:
-    """(module, qualified name, file) of every Python function there is now."""
+    """(module, qualified name, file) of every Python function there is now; names are cut as those
+    of calls are."""
     import gc
     from types import FunctionType
 
     return [
-        (str(item.__module__), item.__qualname__, item.__code__.co_filename)
+        (str(item.__module__), item.__qualname__[:4096], item.__code__.co_filename)
         for item in gc.get_objects()
         if type(item) is FunctionType
     ]
@@ -188,4 +185,4 @@ def loaded_functions() -> list[tuple[str, str, str]]:
 def _nearest(pattern: str, names: list[tuple[str, str, str]]) -> str:
     known = {f"{module}.{name}" for module, name, _ in names} | {name for _, name, _ in names}
     close = nearest(pattern, known)
-    return f"; did you mean {close}?" if close else ""
+    return f"; did you mean {printable(close)}?" if close else ""

@@ -112,7 +112,7 @@ def look(folder: Path) -> tuple[Events, list[str]] | None:
     except OSError:
         return None
     events = events_of(recording)
-    recording.report()
+    recording.report().rows  # noqa: B018
     recording.tree()
     with open(os.devnull, "wb") as nowhere:
         text = _engine.Tap("text", fd=nowhere.fileno(), args=True, time=True)

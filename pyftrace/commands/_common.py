@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from pyftrace import folder
-from pyftrace.options import OptionError, checked_duration, checked_int
+from pyftrace.options import OptionError, checked_duration, checked_int, printable
 from pyftrace.recording import Recording, checked_span
 
 
@@ -22,8 +22,7 @@ class Parser(argparse.ArgumentParser):
     """One line for a mistake, as everywhere."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"pyftrace: {message} (pyftrace {self.prog.split()[-1]} -h)", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(refuse(f"{message} (pyftrace {self.prog.split()[-1]} -h)", 2))
 
 
 def parser(verb: str, what: str, examples: str) -> Parser:
@@ -146,7 +145,7 @@ def run(work: "Callable[[], int]") -> int:
 
 def refuse(message: str, status: int) -> int:
     """One line on standard error."""
-    print(f"pyftrace: {message}", file=sys.stderr)
+    print(f"pyftrace: {printable(message)}", file=sys.stderr)
     return status
 
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pyftrace.commands import _common as common
-from pyftrace.options import checked_pattern
+from pyftrace.options import checked_pattern, printable
 from pyftrace.recording import Node
 from pyftrace.totals import matches
 
@@ -81,14 +81,10 @@ def time_text(ns: int) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-
-
 def _line(node: Node, depth: int) -> str:
     own = time_text(node.self_ns)
     return (f"{time_text(node.total_ns):>8}  {own:>8}  {node.calls:>9}  "
-            f"{'  ' * min(depth, 60)}{_printable(node.function)}")  # fmt: skip
+            f"{'  ' * min(depth, 60)}{printable(node.function)}")  # fmt: skip
 
 
 HEADING = f"{'total':>8}  {'self':>8}  {'calls':>9}  function"
@@ -123,7 +119,7 @@ def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
     """Who called it, most often first."""
     ways = _ways(found)
     calls = sum(way.calls for way in ways)
-    name = _printable(found[0][-1].function)
+    name = printable(found[0][-1].function)
     yield f"{name}: {calls} call{'s' if calls != 1 else ''} by {len(ways)} way" + (
         "s" if len(ways) != 1 else ""
     )
@@ -132,7 +128,7 @@ def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
         word = "calls" if way.calls != 1 else "call"
         yield f"{way.calls:>9} {word}, {time_text(way.total_ns)}"
         names = [
-            _printable(node.function) + ("  (recursive)" if key in way.recursive else "")
+            printable(node.function) + ("  (recursive)" if key in way.recursive else "")
             for key, node in way.path.items()
         ]
         if way.cut:

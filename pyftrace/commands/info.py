@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import time
 from argparse import Namespace
 from typing import Any
@@ -50,25 +49,13 @@ def size(count: int) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
-def printable(text: str) -> str:
-    """On one line, and without what a terminal would take for an order."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def command_line(text: str) -> str:
     """A command as a shell would read it, from what options.join() made."""
     try:
         words = opts.split(text)
     except opts.OptionError:
-        return printable(text)
-    return " ".join(_quoted(word) for word in words)
-
-
-def _quoted(word: str) -> str:
-    if word.isprintable():
-        return shlex.quote(word)
-    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$'{printable(escaped)}'"
+        return opts.printable(text)
+    return " ".join(opts.shell_word(word) for word in words)
 
 
 def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
@@ -109,7 +96,7 @@ def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
             text.append(f"    {command}")
     if len(processes) > MANY:
         text.append(f"  ... {len(processes) - MANY} more (--json has all)")
-    return [printable(line) for line in text]
+    return [opts.printable(line) for line in text]
 
 
 def is_running(recording: Recording, found: dict[str, Any]) -> set[int]:

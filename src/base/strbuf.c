@@ -231,6 +231,16 @@ plain_run(struct ft_str s, size_t at)
     return end - at;
 }
 
+struct ft_str
+ft_str_cut(struct ft_str s, size_t most)
+{
+    if (s.len > most) {
+        for (s.len = most; s.len > 0 && ((unsigned char)s.s[s.len] & 0xc0) == 0x80; s.len--) {
+        }
+    }
+    return s;
+}
+
 bool
 ft_str_is_printable(struct ft_str s)
 {

@@ -55,6 +55,8 @@ bool ft_str_is_printable(struct ft_str s);
  * lone surrogates as \uDXXX, invalid bytes as U+FFFD. */
 void ft_strbuf_add_json(struct ft_strbuf *b, struct ft_str s, bool ascii);
 
+/* At most `most` bytes of it, cut between characters. */
+struct ft_str ft_str_cut(struct ft_str s, size_t most);
 bool ft_str_equal(struct ft_str a, struct ft_str b);
 uint64_t ft_str_hash(struct ft_str s);
 

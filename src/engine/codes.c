@@ -310,7 +310,8 @@ learn_named(struct ft_engine *e, PyCodeObject *code, PyObject *globals, struct f
     };
     ft_add_absolute(file, e->cwd, given);
     names.file = (struct ft_str){file->data ? file->data : "", file->len};
-    uint64_t key = identity(&names, code);
+    uint64_t key = identity(&names, code); /* of the whole names: those cut may be alike */
+    ft_func_cut(&names);
     /* Half a name could be another's: that a library's function is the program's own, say. */
     struct ft_code *c = file->failed ? NULL : find(e->codes, key, &names);
     if (c == NULL && !file->failed) {

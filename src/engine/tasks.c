@@ -73,8 +73,9 @@ task_new(struct ft_tasks *tasks, PyObject *object)
     if (task != NULL && tasks->get_name && PyObject_TypeCheck(object, tasks->task_type)) {
         name = PyObject_CallOneArg(tasks->get_name, object);
     }
-    struct ft_str s = ft_utf8(name, &keep);
+    struct ft_str s = ft_str_cut(ft_utf8(name, &keep), FT_LABEL_MAX);
     ft_strbuf_add_printable(&b, s.len ? s : FT_STR("Task"));
+    b.len = ft_str_cut((struct ft_str){b.data, b.len}, FT_LABEL_MAX).len;
     if (task != NULL) {
         task->ref = PyWeakref_NewRef(object, NULL);
         task->public.serial = ++tasks->last;

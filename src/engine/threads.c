@@ -287,8 +287,9 @@ add_name(struct ft_strbuf *b, const struct ft_thread *t)
 {
     PyObject *exc = PyErr_GetRaisedException();
     PyObject *keep, *name = python_name();
-    struct ft_str s = ft_utf8(name, &keep);
+    struct ft_str s = ft_str_cut(ft_utf8(name, &keep), FT_LABEL_MAX);
     ft_strbuf_add_printable(b, s);
+    b->len = ft_str_cut((struct ft_str){b->data, b->len}, FT_LABEL_MAX).len;
     if (s.len == 0 && (uint64_t)getpid() == t->native_id) {
         ft_strbuf_add_cstr(b, "MainThread");
     }

@@ -223,7 +223,8 @@ add_callable(struct ft_valuer *v, PyObject *value)
     }
     if (Py_IS_TYPE(value, &PyCFunction_Type)) {
         ft_strbuf_add_cstr(v->b, "<built-in function ");
-        ft_strbuf_add_cstr(v->b, ((PyCFunctionObject *)value)->m_ml->ml_name);
+        const char *name = ((PyCFunctionObject *)value)->m_ml->ml_name;
+        ft_strbuf_add_printable(v->b, (struct ft_str){name, strlen(name)});
         ft_strbuf_add_char(v->b, '>');
         return true;
     }

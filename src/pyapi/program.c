@@ -7,7 +7,8 @@
 #include "engine/process.h"
 #include "pyapi/pyapi.h"
 
-#define DEATH_BUFFER (1 << 16)
+/* Holds the longest row, and a heading as wide. */
+#define DEATH_BUFFER (1 << 18)
 
 /* ---- on the way out: async-signal-safe ------------------------------------------------------- */
 
@@ -52,7 +53,7 @@ print_table(const struct ft_program *program, struct ft_tap_object *tap)
     if (room == MAP_FAILED || ft_table_collect(tap->sink, &rows) < 0) {
         return;
     }
-    struct ft_strbuf b = {.data = room, .cap = DEATH_BUFFER};
+    struct ft_strbuf b = {.data = room, .cap = DEATH_BUFFER, .fixed = true};
     ft_table_sort(&rows, &program->style);
     ft_table_render(&rows, &program->style, &b, tap->file ? emit_file : emit_stdout, tap->out);
     (tap->file ? emit_file : emit_stdout)(tap->out, &b);

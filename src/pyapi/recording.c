@@ -63,8 +63,8 @@ facts_of(const char *text, size_t len)
         if (stop == NULL) {
             break;
         }
-        PyObject *v = ft_text_to_str((struct ft_str){value + 1, (size_t)(stop - value - 1)});
-        PyObject *k = ft_text_to_str((struct ft_str){at, (size_t)(value - at)});
+        PyObject *v = ft_name_to_str((struct ft_str){value + 1, (size_t)(stop - value - 1)});
+        PyObject *k = ft_name_to_str((struct ft_str){at, (size_t)(value - at)});
         if (v == NULL || k == NULL || PyDict_SetItem(dict, k, v) < 0) {
             Py_CLEAR(dict);
         }

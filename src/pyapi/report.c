@@ -2,15 +2,9 @@
  * was left out. GIL held. */
 #include <stdlib.h>
 
-#include "pyapi/pyapi.h"
+#include "pyapi/recording.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
-
-static PyObject *
-to_str(struct ft_str s)
-{
-    return PyUnicode_DecodeUTF8(s.s, (Py_ssize_t)s.len, "surrogatepass");
-}
 
 /* ---- totals ---------------------------------------------------------------------------------- */
 
@@ -33,9 +27,10 @@ row_tuple(const struct ft_table_row *r, bool percentiles)
 {
     PyObject *spread = percentiles ? Py_BuildValue("(KKK)", r->p50, r->p95, r->p99)
                                    : Py_BuildValue("(OOO)", Py_None, Py_None, Py_None);
-    PyObject *row = Py_BuildValue("(NNNIIKKKKKK)", to_str(r->func->name), to_str(r->func->module),
-                                  to_str(r->func->file), r->func->line, r->ordinal, r->calls,
-                                  r->resumes, r->total, r->self, r->min, r->max);
+    PyObject *row =
+        Py_BuildValue("(NNNIIKKKKKK)", ft_name_to_str(r->func->name),
+                      ft_name_to_str(r->func->module), ft_name_to_str(r->func->file), r->func->line,
+                      r->ordinal, r->calls, r->resumes, r->total, r->self, r->min, r->max);
     PyObject *whole = spread && row ? PySequence_Concat(row, spread) : NULL;
     Py_XDECREF(spread);
     Py_XDECREF(row);
@@ -83,7 +78,7 @@ ft_tap_render(PyObject *self, PyObject *args, PyObject *kwargs)
     ft_table_sort(&rows, &style);
     ft_table_render(&rows, &style, &b, NULL, NULL);
     PyObject *text =
-        b.failed ? PyErr_NoMemory() : to_str((struct ft_str){b.data ? b.data : "", b.len});
+        b.failed ? PyErr_NoMemory() : ft_name_to_str((struct ft_str){b.data ? b.data : "", b.len});
     ft_strbuf_fini(&b);
     ft_table_rows_free(&rows);
     return text;
@@ -143,7 +138,7 @@ static int
 add_unmatched(PyObject *list, const struct ft_patterns *p)
 {
     for (size_t i = 0; i < p->n; i++) {
-        PyObject *pattern = p->matched[i] ? NULL : to_str(p->items[i]);
+        PyObject *pattern = p->matched[i] ? NULL : ft_name_to_str(p->items[i]);
         if (!p->matched[i] && (pattern == NULL || PyList_Append(list, pattern) < 0)) {
             Py_XDECREF(pattern);
             return -1;
@@ -208,7 +203,7 @@ static PyObject *
 top_level(struct ft_str module)
 {
     const char *dot = memchr(module.s, '.', module.len);
-    return to_str((struct ft_str){module.s, dot ? (size_t)(dot - module.s) : module.len});
+    return ft_name_to_str((struct ft_str){module.s, dot ? (size_t)(dot - module.s) : module.len});
 }
 
 /* Counts by package in a dict, whose order is that of first call; a package not there yet is added

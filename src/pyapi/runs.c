@@ -3,7 +3,7 @@
 
 #include "pyapi/recording.h"
 
-/* A tuple of str as borrowed texts; NULL with an exception. */
+/* A tuple of bytes as borrowed texts; NULL with an exception. */
 static struct ft_str *
 texts_of(PyObject *tuple, size_t *n)
 {
@@ -11,8 +11,8 @@ texts_of(PyObject *tuple, size_t *n)
     struct ft_str *texts = calloc(*n + 1, sizeof(*texts));
     for (size_t i = 0; texts != NULL && i < *n; i++) {
         Py_ssize_t len;
-        const char *s = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &len);
-        if (s == NULL) {
+        char *s;
+        if (PyBytes_AsStringAndSize(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &s, &len) < 0) {
             free(texts);
             return NULL;
         }

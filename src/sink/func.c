@@ -27,31 +27,43 @@ add(struct ft_strbuf *block, struct ft_str s, struct ft_str *place, bool printab
     *place = (struct ft_str){(const char *)(uintptr_t)start, block->len - start};
 }
 
-bool
-ft_func_init(struct ft_func *func, const struct ft_func_names *names)
+void
+ft_func_cut(struct ft_func_names *names)
 {
+    names->name = ft_str_cut(names->name, FT_FUNC_TEXT_MAX);
+    names->module = ft_str_cut(names->module, FT_FUNC_TEXT_MAX);
+    names->file = ft_str_cut(names->file, FT_FUNC_TEXT_MAX);
+}
+
+bool
+ft_func_init(struct ft_func *func, const struct ft_func_names *whole)
+{
+    struct ft_func_names names = *whole;
     struct ft_strbuf block;
+    ft_func_cut(&names);
     ft_strbuf_init(&block);
-    add(&block, names->name, &func->name, false);
-    add(&block, names->module, &func->module, false);
-    add(&block, names->file, &func->file, false);
-    add(&block, names->name, &func->shown_name, true);
-    add(&block, names->file, &func->shown_path, true);
-    add(&block, last_part(names->file), &func->shown_file, true);
+    add(&block, names.name, &func->name, false);
+    add(&block, names.module, &func->module, false);
+    add(&block, names.file, &func->file, false);
+    add(&block, names.name, &func->shown_name, true);
+    add(&block, names.module, &func->shown_module, true);
+    add(&block, names.file, &func->shown_path, true);
+    add(&block, last_part(names.file), &func->shown_file, true);
     ft_strbuf_add_char(&block, '\0');    /* never empty: pointers into it are valid */
     if (block.failed) {
         ft_strbuf_fini(&block);
         return false;
     }
-    struct ft_str *places[] = {&func->name,       &func->module,     &func->file,
-                               &func->shown_name, &func->shown_path, &func->shown_file};
+    struct ft_str *places[] = {&func->name,        &func->module,     &func->file,
+                               &func->shown_name,  &func->shown_path, &func->shown_file,
+                               &func->shown_module};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         places[i]->s = block.data + (uintptr_t)places[i]->s;
     }
     atomic_init(&func->refs, 1);
-    func->line = names->line;
-    func->column = names->column;
-    func->flags = names->flags;
+    func->line = names.line;
+    func->column = names.column;
+    func->flags = names.flags;
     func->strings = block.data;
     return true;
 }

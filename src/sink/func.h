@@ -18,6 +18,8 @@ enum ft_func_flags {
     FT_FUNC_MAIN = 1 << 5,       /* its module is the __main__ of the process */
 };
 
+#define FT_FUNC_TEXT_MAX 4096    /* bytes: longer names, modules and files are cut */
+
 struct ft_func_names {
     struct ft_str name;          /* qualified name as Python has it: may hold anything */
     struct ft_str module;        /* dotted name, empty when unknown */
@@ -37,12 +39,15 @@ struct ft_func {
     struct ft_str module; /* raw */
     struct ft_str file; /* raw */
     struct ft_str shown_name; /* printable (ft_strbuf_add_printable) */
+    struct ft_str shown_module; /* printable */
     struct ft_str shown_file; /* printable, the last part of the path */
     struct ft_str shown_path; /* printable, whole */
     void (*free)(struct ft_func *func); /* called when the last reference goes */
     void *strings; /* owned: one block that holds all of the strings above */
 };
 
+/* To what a function keeps of them. */
+void ft_func_cut(struct ft_func_names *names);
 /* Fills a zeroed `func` (refs = 1) with copies of the names; false when memory ran out.
  * func->free must be set by the caller and end by calling ft_func_fini. */
 bool ft_func_init(struct ft_func *func, const struct ft_func_names *names);

@@ -13,6 +13,8 @@
 #include "sink/record_lane.h"
 
 #define NAME_TRIES 1000
+_Static_assert(FT_FUNC_TEXT_MAX == FT_NAME_MAX, "live and recorded names are cut alike");
+
 #define SKIP_ROOM 8                      /* left at the end of a piece for FT_DEF_SKIP */
 
 /* ---- building -------------------------------------------------------------------------------- */
@@ -24,17 +26,12 @@ ft_record_add_number(struct ft_strbuf *b, uint64_t value)
     ft_strbuf_add(b, (const char *)bytes, (size_t)(ft_varint_put(bytes, value) - bytes));
 }
 
-/* Cut between characters. */
 void
 ft_record_add_text(struct ft_strbuf *b, struct ft_str s, size_t most)
 {
-    size_t len = s.len;
-    if (len > most) {
-        for (len = most; len > 0 && ((unsigned char)s.s[len] & 0xc0) == 0x80; len--) {
-        }
-    }
-    ft_record_add_number(b, len);
-    ft_strbuf_add(b, s.s, len);
+    s = ft_str_cut(s, most);
+    ft_record_add_number(b, s.len);
+    ft_strbuf_add_str(b, s);
 }
 
 struct ft_anchor

@@ -182,18 +182,14 @@ body_number(struct body *b, enum ft_field field, uint64_t value)
 static void
 body_text(struct body *b, enum ft_field field, struct ft_str s)
 {
-    size_t len = s.len;
     if (s.s == NULL) {
         return;
     }
-    if (len > FT_TEXT_MAX) {
-        for (len = FT_TEXT_MAX; len > 0 && ((unsigned char)s.s[len] & 0xc0) == 0x80; len--) {
-        }
-    }
+    s = ft_str_cut(s, FT_TEXT_MAX);
     b->p = ft_varint_put(b->p, field);
-    b->p = ft_varint_put(b->p, len);
-    memcpy(b->p, s.s, len);
-    b->p += len;
+    b->p = ft_varint_put(b->p, s.len);
+    memcpy(b->p, s.s, s.len);
+    b->p += s.len;
 }
 
 /* The lane has room for FT_RECORD_MAX bytes. */
@@ -216,7 +212,7 @@ begin_task(struct record_lane *lane, struct body *b, const struct ft_task *task)
     lane->task = task->serial;
     lane->task_depth = lane->depth;
     ft_strbuf_clear(&lane->task_name);
-    ft_strbuf_add(&lane->task_name, task->name.s, task->name.len < 256 ? task->name.len : 256);
+    ft_strbuf_add_str(&lane->task_name, ft_str_cut(task->name, FT_LABEL_MAX));
     body_number(b, FT_FIELD_TASK, task->serial);
     body_text(b, FT_FIELD_TASK_NAME, (struct ft_str){lane->task_name.data, lane->task_name.len});
 }

@@ -43,6 +43,8 @@ enum ft_way {
     FT_LEFT, /* left without an event (lost, stopped, switched away): time is the last known */
 };
 
+#define FT_LABEL_MAX 256 /* bytes of a thread's or task's name: it stands in each of its lines */
+
 struct ft_task {
     uint64_t serial; /* 1, 2, ... in order of first sight; never reused */
     struct ft_str name; /* printable */

@@ -101,7 +101,7 @@ static void
 add_where(struct ft_strbuf *b, const struct ft_func *func)
 {
     if (func->flags & FT_FUNC_C) {
-        ft_strbuf_add_printable(b, func->module);
+        ft_strbuf_add_str(b, func->shown_module);
         return;
     }
     ft_strbuf_add_str(b, func->shown_file);
@@ -138,7 +138,7 @@ add_cell(struct ft_strbuf *b, const struct ft_table_row *row, uint32_t bit)
         ft_strbuf_add_u64(b, row->resumes);
         break;
     case FT_COL_MODULE:
-        ft_strbuf_add_printable(b, row->func->module);
+        ft_strbuf_add_str(b, row->func->shown_module);
         break;
     default:
         add_where(b, row->func);
@@ -281,6 +281,12 @@ text(const struct ft_table_row *r, size_t key)
     return key == 0 ? r->func->name : key == 1 ? r->func->module : r->func->file;
 }
 
+static struct ft_str
+shown_text(const struct ft_table_row *r, size_t key)
+{
+    return key == 0 ? r->func->shown_name : key == 1 ? r->func->shown_module : r->func->shown_path;
+}
+
 static void
 render_json(const struct ft_table_rows *rows, const struct ft_table_style *style, struct writer *w)
 {
@@ -305,14 +311,15 @@ render_json(const struct ft_table_rows *rows, const struct ft_table_style *style
     ft_strbuf_add_cstr(w->b, shown ? "\n]\n" : "]\n");
 }
 
-/* A cell that begins like a formula would be run by a spreadsheet: an apostrophe makes it text. */
+/* Printable text. A cell that begins like a formula would be run by a spreadsheet: an apostrophe
+ * makes it text. Some part cells at semicolons too, but not within quotes. */
 static void
 add_csv_text(struct ft_strbuf *b, struct ft_str s)
 {
-    bool formula = s.len > 0 && memchr("=+-@\t\r", s.s[0], 6) != NULL;
+    bool formula = s.len > 0 && memchr("=+-@", s.s[0], 4) != NULL;
     bool quoted = false;
     for (size_t i = 0; i < s.len; i++) {
-        quoted |= memchr(",\"\r\n", s.s[i], 4) != NULL;
+        quoted |= memchr(",;\"", s.s[i], 3) != NULL;
     }
     ft_strbuf_add_cstr(b, quoted ? "\"" : "");
     ft_strbuf_add_cstr(b, formula ? "'" : "");
@@ -338,7 +345,7 @@ render_csv(const struct ft_table_rows *rows, const struct ft_table_style *style,
         for (size_t k = 0; k < nkeys(rows); k++) {
             ft_strbuf_add_cstr(w->b, k ? "," : "");
             if (k < NTEXTS) {
-                add_csv_text(w->b, text(&rows->rows[i], k));
+                add_csv_text(w->b, shown_text(&rows->rows[i], k));
             }
             else {
                 ft_strbuf_add_u64(w->b, number(&rows->rows[i], k));

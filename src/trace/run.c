@@ -94,7 +94,7 @@ put_facts(char *text, size_t room, const struct ft_str *facts, size_t nfacts)
 {
     size_t at = 0;
     for (size_t i = 0; i + 1 < nfacts; i += 2) {
-        size_t value = facts[i + 1].len < FT_RUN_FACT_MAX ? facts[i + 1].len : FT_RUN_FACT_MAX;
+        size_t value = ft_str_cut(facts[i + 1], FT_RUN_FACT_MAX).len;
         if (at + facts[i].len + value + 2 > room) {
             continue;
         }

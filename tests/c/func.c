@@ -26,6 +26,7 @@ CASE(names_are_copied_and_made_printable)
     CHECK_TEXT(f.file, "/home/me/a\x1b"
                        "b.py");
     CHECK_TEXT(f.shown_name, "Stack.\\npush");
+    CHECK_TEXT(f.shown_module, "app.db");
     CHECK_TEXT(f.shown_file, "a\\x1bb.py");
     CHECK_TEXT(f.shown_path, "/home/me/a\\x1bb.py");
     CHECK(f.line == 12 && f.column == 4 && f.flags == FT_FUNC_GENERATOR && f.id == 7);
@@ -39,6 +40,21 @@ CASE(empty_names_are_no_null_pointers)
     CHECK(ft_func_init(&f, &names));
     CHECK(f.module.s != NULL && f.file.s != NULL && f.shown_file.s != NULL);
     CHECK(f.module.len == 0 && f.file.len == 0 && f.shown_file.len == 0);
+    ft_func_unref(&f);
+}
+
+CASE(long_names_are_cut)
+{
+    static char long_name[FT_FUNC_TEXT_MAX + 1000];
+    struct ft_func f = {.free = on_free};
+    struct ft_str s = {long_name, sizeof(long_name)};
+    struct ft_func_names names = {.name = s, .module = s, .file = s};
+    memset(long_name, '\n', sizeof(long_name));
+    CHECK(ft_func_init(&f, &names));
+    CHECK_NUMBER(f.name.len, FT_FUNC_TEXT_MAX);
+    CHECK_NUMBER(f.module.len, FT_FUNC_TEXT_MAX);
+    CHECK_NUMBER(f.file.len, FT_FUNC_TEXT_MAX);
+    CHECK_NUMBER(f.shown_module.len, 2 * FT_FUNC_TEXT_MAX);
     ft_func_unref(&f);
 }
 

@@ -220,6 +220,17 @@ CASE(json_is_strict)
     ft_strbuf_fini(&b);
 }
 
+CASE(texts_are_cut_between_characters)
+{
+    struct ft_str s = str("a\xe2\x82\xac" "b");
+    CHECK_TEXT(ft_str_cut(s, 5), "a\xe2\x82\xac" "b");
+    CHECK_TEXT(ft_str_cut(s, 4), "a\xe2\x82\xac");
+    CHECK_TEXT(ft_str_cut(s, 3), "a");
+    CHECK_TEXT(ft_str_cut(s, 1), "a");
+    CHECK_TEXT(ft_str_cut(s, 0), "");
+    CHECK_NUMBER(ft_str_cut((struct ft_str){NULL, 0}, 3).len, 0);
+}
+
 CASE(equality_and_hash_go_by_content)
 {
     char copy[] = "same";
