@@ -1,12 +1,18 @@
 """What the tests share: a clean environment and a way to run things as a user does."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# What a shell starts in the background ignores Ctrl-C, and so would the programs that tests
+# interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 UNWANTED = ("PYTHONUNBUFFERED", "PYFTRACE", "NO_COLOR", "PYTHONPATH", "PYTHONSTARTUP")
 

@@ -17,6 +17,8 @@ STREAM = ("sink/sink.h", "sink/func.h")  # what a walker tells, and to whom
 ALLOWED_STATE = {
     "ft_clock": "written once by ft_clock_init",
     "test_clock": "the clock that a test moves, in a build of its own",
+    "lock": "where there is no GIL, in its place",
+    "lock_here": "tells its threads apart",
     "ft_thread_current": "the thread-local pointer of the hot path",
     "process": "struct ft_process: handlers get no argument",
     "once": "guards the registration of fork handlers, which pthread keeps for the process",

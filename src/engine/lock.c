@@ -7,25 +7,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-static PyMutex mutex;
-static _Atomic uintptr_t owner;          /* 0: nobody */
-static unsigned taken;                   /* by the owner, how often */
+struct ft_lock {
+    PyMutex mutex;
+    _Atomic uintptr_t owner;             /* 0: nobody */
+    unsigned taken;                      /* by the owner, how often */
+};
 
-static _Thread_local char here;          /* its address names the thread */
+static struct ft_lock lock;
+static _Thread_local char lock_here;     /* its address names the thread */
 
 static bool
 is_mine(void)
 {
-    return atomic_load_explicit(&owner, memory_order_relaxed) == (uintptr_t)&here;
+    return atomic_load_explicit(&lock.owner, memory_order_relaxed) == (uintptr_t)&lock_here;
 }
 
 void
 ft_lock_take_back(unsigned times)
 {
     if (times > 0) {
-        PyMutex_Lock(&mutex);
-        atomic_store_explicit(&owner, (uintptr_t)&here, memory_order_relaxed);
-        taken = times;
+        PyMutex_Lock(&lock.mutex);
+        atomic_store_explicit(&lock.owner, (uintptr_t)&lock_here, memory_order_relaxed);
+        lock.taken = times;
     }
 }
 
@@ -35,10 +38,10 @@ ft_lock_let_go(void)
     if (!is_mine()) {
         return 0;
     }
-    unsigned times = taken;
-    taken = 0;
-    atomic_store_explicit(&owner, 0, memory_order_relaxed);
-    PyMutex_Unlock(&mutex);
+    unsigned times = lock.taken;
+    lock.taken = 0;
+    atomic_store_explicit(&lock.owner, 0, memory_order_relaxed);
+    PyMutex_Unlock(&lock.mutex);
     return times;
 }
 
@@ -46,7 +49,7 @@ void
 ft_lock(void)
 {
     if (is_mine()) {
-        taken++;
+        lock.taken++;
     }
     else {
         ft_lock_take_back(1);
@@ -56,8 +59,8 @@ ft_lock(void)
 void
 ft_unlock(void)
 {
-    if (taken > 1) {
-        taken--;
+    if (lock.taken > 1) {
+        lock.taken--;
     }
     else {
         ft_lock_let_go();
@@ -68,10 +71,10 @@ ft_unlock(void)
 void
 ft_lock_forked(void)
 {
-    if (atomic_load(&owner) != 0 && !is_mine()) {
-        mutex = (PyMutex){0};
-        taken = 0;
-        atomic_store(&owner, 0);
+    if (atomic_load(&lock.owner) != 0 && !is_mine()) {
+        lock.mutex = (PyMutex){0};
+        lock.taken = 0;
+        atomic_store(&lock.owner, 0);
     }
 }
 

@@ -1,6 +1,6 @@
 /* The lock that the GIL is: around every callback and every function of ours that Python calls,
- * where there is no GIL; nothing where there is one. One for all interpreters. It may be taken again
- * by the thread that holds it, and is let go of around whatever runs the program's own code, which
+ * where there is no GIL; nothing where there is one. One for all interpreters. The thread that
+ * holds it may take it again; it is let go of around whatever runs the program's own code, which
  * may wait for a thread that waits for us. */
 #ifndef FT_ENGINE_LOCK_H
 #define FT_ENGINE_LOCK_H
