@@ -1,5 +1,7 @@
 """A table of times per function: what ``pyftrace.report()`` gives."""
 
+import sys
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -175,11 +177,24 @@ def loaded_functions() -> list[tuple[str, str, str]]:
     import gc
     from types import FunctionType
 
-    return [
-        (str(item.__module__), item.__qualname__[:4096], item.__code__.co_filename)
-        for item in gc.get_objects()
-        if type(item) is FunctionType
-    ]
+    objects = gc.get_objects()
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        # Once there are threads, 3.13 keeps functions and classes for good, and from the collector.
+        objects += [item for module in [*sys.modules.values()] for item in _members(module)]
+    return list(
+        {
+            (str(item.__module__), item.__qualname__[:4096], item.__code__.co_filename)
+            for item in objects
+            if type(item) is FunctionType
+        }
+    )
+
+
+def _members(namespace: object) -> Iterator[object]:
+    for item in [*getattr(namespace, "__dict__", {}).values()]:
+        yield item
+        if isinstance(item, type):
+            yield from item.__dict__.values()
 
 
 def _nearest(pattern: str, names: list[tuple[str, str, str]]) -> str:

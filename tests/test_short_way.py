@@ -225,7 +225,11 @@ static struct PyModuleDef module = {
 PyMODINIT_FUNC
 PyInit_foreign(void)
 {
-    return PyModule_Create(&module);
+    PyObject *m = PyModule_Create(&module);
+#ifdef Py_GIL_DISABLED
+    PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED);
+#endif
+    return m;
 }
 """
 
