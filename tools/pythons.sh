@@ -19,7 +19,8 @@ prepare_chroot() {
 
 in_chroot() { # COMMANDS
     chroot "$chroot_dir" /usr/bin/env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" sh -c "$1"
+        LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" PROGRAMS="${PROGRAMS:-}" \
+        sh -c "$1"
 }
 
 leave_chroot() {

@@ -4,10 +4,8 @@ the time, at addresses or at the order of a set."""
 
 import random
 import re
-import sys
 from types import CodeType
 
-GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 FILE = "<oracle>"
 
 PRELUDE = """
@@ -678,9 +676,7 @@ work.join()
 
 
 def table(text: str) -> list[list[str]]:
-    blocks = [block.strip("\n").split("\n") for block in text.split("\n---\n")]
-    # Without the GIL, 3.13 now and then closes a generator twice that yields while it is closed.
-    return [rows for rows in blocks if GIL or not any("stubborn" in row for row in rows)]
+    return [block.strip("\n").split("\n") for block in text.split("\n---\n")]
 
 
 PLACE = re.compile(r"\{(\w+)\}")
