@@ -7,7 +7,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench matrix clean venv build \
-	oracle mutants others kill diskfull oom planted races leaks asan
+	oracle mutants others kill diskfull oom planted races large leaks asan
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -20,6 +20,7 @@ help:
 	@echo 'make kill      recorded programs killed at random moments (PYFTRACE_FAULTS=... times)'
 	@echo 'make diskfull, make oom, make planted   no room, no memory, things in the way'
 	@echo 'make races     tracing started and stopped under 8 busy threads'
+	@echo 'make large     millions of calls, very deep, many threads (PYFTRACE_FAULTS=... million calls)'
 	@echo 'make leaks     rounds of every entry of the API, on a debug build where there is one'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
 	@echo 'make bench     how fast, against others (minutes)'
@@ -74,7 +75,7 @@ mutants: $(VENV)/.built $(VENV)/.test-tools
 others: $(VENV)/.built
 	$(BIN)/python tests/others/run $(ARGS)
 
-kill diskfull oom planted races: $(VENV)/.built
+kill diskfull oom planted races large: $(VENV)/.built
 	$(BIN)/python tests/faults/$@.py
 
 leaks: $(VENV)/.built
