@@ -153,8 +153,8 @@ def main() -> int:
         report(place, n * 10**6, figures)
         recorded(place, n * 10**6, figures)
         decorated(place, min(n, 5) * 10**6, figures)
-        deep(place, min(n, 10) * 10**5, figures)
         threads(place, n * 1000, figures)
+        deep(place, min(n, 10) * 10**5, figures)
     return figures.end()
 
 
