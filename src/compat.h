@@ -67,6 +67,10 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t at)
 #define FT_END_CRITICAL_SECTION() }
 #endif
 
+/* A generator that never began is thrown into before this place, its first RESUME; in bytes, as
+ * monitoring tells places. */
+#define FT_FIRST_OFFSET(code) ((code)->_co_firsttraceable * 2)
+
 /* Being cleared: what is put into its dict now is never let go of. */
 #define FT_TSTATE_ENDS(tstate) ((tstate)->_status.finalizing)
 

@@ -1,6 +1,7 @@
 """`pyftrace.record` and `pyftrace.open`."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import threading
@@ -326,3 +327,25 @@ def test_tasks_have_names(where: Path):
     leaves = [event for event in pyftrace.open(where).events() if event.function == "leaf"]
     assert [event.task for event in leaves] == ["a", "a", "b", "b"]
     assert {event.activation for event in leaves} == {0}
+
+
+def test_a_generator_that_never_began_has_an_activation_of_its_own(tmp_path: Path):
+    """CPython closes one without a handler in silence; its frame's place is used again."""
+
+    def gen(n):
+        yield n
+
+    with pyftrace.record(tmp_path / "data"):
+        for n in range(5):
+            began = gen(n)
+            next(began)
+            del began
+            with contextlib.suppress(KeyError):
+                gen(n).throw(KeyError("never began"))
+    events = [
+        e for e in pyftrace.open(tmp_path / "data").events() if e.function == gen.__qualname__
+    ]
+    begun = {e.activation for e in events if e.event == "start"}
+    thrown = [e.activation for e in events if e.event == "unwind" and "never" in e.exception]
+    assert len(begun) == len(set(thrown)) == 5
+    assert not begun & set(thrown)

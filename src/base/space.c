@@ -129,10 +129,8 @@ unmap(struct ft_space *s)
     }
 }
 
-/* Neither the file nor its folder may have become a link meanwhile: it would lead into another's.
- * -1 and errno. */
-static int
-open_beneath(const char *path, int flags)
+int
+ft_space_open(const char *path, int flags)
 {
     char folder[PATH_MAX];
     const char *name = strrchr(path, '/');
@@ -165,7 +163,7 @@ ft_space_create(struct ft_space *s, const char *path, size_t len)
         errno = saved;
         return ENOMEM;
     }
-    int fd = open_beneath(path, O_RDWR | O_CREAT | O_EXCL);
+    int fd = ft_space_open(path, O_RDWR | O_CREAT | O_EXCL);
     int error = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
     if (error == 0) {
         s->dev = (uint64_t)st.st_dev;
@@ -190,7 +188,7 @@ static int
 reopen(const struct ft_space *s)
 {
     struct stat st;
-    int fd = open_beneath(s->path, O_RDWR);
+    int fd = ft_space_open(s->path, O_RDWR);
     if (fd >= 0
         && (fstat(fd, &st) < 0 || (uint64_t)st.st_dev != s->dev || (uint64_t)st.st_ino != s->ino)) {
         close(fd);

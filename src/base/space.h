@@ -29,5 +29,8 @@ int ft_space_next(struct ft_space *s, size_t len);
 void ft_space_close(struct ft_space *s, uint64_t used);
 /* Unmaps and leaves the file alone: in a forked child it is the parent's. */
 void ft_space_forget(struct ft_space *s);
+/* open() with mode 0600 where neither the file nor its folder may have become a link meanwhile: it
+ * would lead into another's. -1 and errno. */
+int ft_space_open(const char *path, int flags);
 
 #endif

@@ -295,7 +295,14 @@ on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return enter(ENGINE(self), CODE(args), FT_THROW);
+    ft_lock();
+    struct ft_thread *t = ft_thread_get(ENGINE(self));
+    if (t != NULL && PyLong_AsLong(args[1]) < FT_FIRST_OFFSET(CODE(args))) {
+        ft_stack_forget(ENGINE(self), ft_thread_frame(t));
+    }
+    PyObject *answer = enter(ENGINE(self), CODE(args), FT_THROW);
+    ft_unlock();
+    return answer;
 }
 
 static PyObject *

@@ -371,6 +371,12 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
 
 /* ---- Python frames --------------------------------------------------------------------------- */
 
+void
+ft_stack_forget(struct ft_engine *e, void *frame)
+{
+    ft_ptrmap_take(&e->activations, (uintptr_t)frame, NULL);
+}
+
 static uint64_t
 activation_of(struct ft_engine *e, void *frame, enum ft_way way)
 {

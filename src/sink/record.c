@@ -97,18 +97,18 @@ static void
 note_failure(const struct record *r, int error)
 {
     char path[PATH_MAX];
+    int saved = errno;
     const char *why = error == FT_STOP_MAX_SIZE ? "--max-size is reached" : strerror(error);
     int len =
         snprintf(path, sizeof(path), "%s/%llu-%llx%s", r->folder, (unsigned long long)getpid(),
                  (unsigned long long)ft_clock_monotonic_ns(), FT_FAIL_SUFFIX);
-    int fd = len < (int)sizeof(path)
-                 ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
-                 : -1;
+    int fd = len < (int)sizeof(path) ? ft_space_open(path, O_WRONLY | O_CREAT | O_EXCL) : -1;
     if (fd >= 0) {
         ssize_t unheard = write(fd, why, strlen(why)); /* its name says most of it */
         (void)unheard;
         close(fd);
     }
+    errno = saved;
 }
 
 /* Ours are opened. Which lane is the surviving thread's the sink cannot know: each has forgotten,
