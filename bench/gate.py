@@ -191,6 +191,8 @@ def allocations(lib: Path, workload: str, mode: str) -> int:
         work(lib, "run", workload, mode, times, LD_PRELOAD=str(lib / "shim.so"), FAIL="malloc:0",
              FAIL_LOG=str(log))  # fmt: skip
         taken.append(int(log.read_text()))
+    if taken[0] == 0:
+        raise NotRun("tests/faults/shim.c sees none of the extension's allocations")
     return taken[1] - taken[0]
 
 
@@ -230,13 +232,14 @@ def compare(workload: str, found: Figures, budget: Figures) -> tuple[list[str], 
             f"{workload} untraced takes {base:.1f} instructions an event, with the budget's"
             f" interpreter {yard:.1f}: another build of CPython, or another workload"
         )
-    one = 1 / measured["untraced"]["events"]  # a call more or less may be a buffer's last line
+    # One call more or less may be a buffer's last line.
+    one = 2.5 / measured["untraced"]["events"]
     for mode in [mode for mode in MODES if mode in measured]:
         for figure in FIGURES:
             value, limit = measured[mode][figure], allowed[mode][figure]
             slack = limit * TOLERANCE
             if figure in ("syscalls", "allocations"):
-                slack = max(slack, 2.5 * one)
+                slack = max(slack, one)
             change = f" ({value / limit - 1:+.1%})" if limit else ""
             line = f"{workload}, {mode}, {figure}: {value:.4f}, budget {limit:.4f}{change}"
             if value > limit + slack:
