@@ -1,4 +1,4 @@
-"""The gate of speed: what tracing adds to an event, counted and not timed, against bench/budget.json.
+"""The gate of speed: what tracing adds to an event, counted, against bench/budget.json.
 
     python bench/gate.py [--only WORKLOAD] [--mode MODE] [--json FILE] [--update | --prove]
 
@@ -53,15 +53,24 @@ CLOCK = (
         "    extern uint64_t gate_ticks __attribute__((visibility(\"hidden\")));\n"
         "    return gate_ticks += (4 * gate_ticks + 1) & 1023;\n",
     ),
-    ("base/clock.c", "struct ft_clock ft_clock;\n", "struct ft_clock ft_clock;\nuint64_t gate_ticks;\n"),
+    (
+        "base/clock.c",
+        "struct ft_clock ft_clock;\n",
+        "struct ft_clock ft_clock;\nuint64_t gate_ticks;\n",
+    ),
     (
         "base/clock.c",
         "    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;",
         "    extern uint64_t gate_ticks;\n"
         "    return (gate_ticks += 3072000) / 3 + 1000000000u;",
     ),
-    ("base/clock.c", "return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & (1u << 8));", "return true;"),
-)  # fmt: skip
+    (
+        "base/clock.c",
+        "    unsigned a, b, c, d;\n"
+        "    return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & (1u << 8));",
+        "    return true;",
+    ),
+)
 
 LEAVE = (
     "    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == 0)) {\n"
@@ -80,7 +89,7 @@ class NotRun(Exception):
 
 
 def changed(source: Path, changes: Iterable[Change]) -> None:
-    """An exact text and what stands in its place: it must be there once, or the engine has moved."""
+    """An exact text and what stands in its place: it must be there once."""
     for file, old, new in changes:
         path = source / file
         text = path.read_text()

@@ -1,15 +1,17 @@
 """What bench/gate.py measures, in a process of its own; small, as callgrind runs it too.
 
-    gate_work.py marks WORKLOAD MODE...         each mode, what counts between two calls of getsid(0)
-    gate_work.py run WORKLOAD MODE TIMES        one mode, so many times
-    gate_work.py sizes WORKLOAD TIMES...        events and bytes of a recording, bytes of the tree
+    gate_work.py marks WORKLOAD MODE...     each mode, what counts between two calls of getsid(0)
+    gate_work.py run WORKLOAD MODE TIMES    one mode, so many times
+    gate_work.py sizes WORKLOAD TIMES...    events and bytes of a recording, bytes of the tree
 """
 
+import gc
 import os
 import sys
 from functools import partial
 
 import workloads
+
 from pyftrace import _boot, _engine
 
 WARM = 3  # runs before what is measured: definitions, the interpreter's own specialisation
@@ -55,6 +57,7 @@ def marks(workload, *modes):
         tap.attach()
         repeat(work, WARM)
         tap.flush()
+        gc.collect()  # or when the next one comes depends on start-up
         os.getsid(0)
         repeat(work, MEASURED)
         tap.flush()
