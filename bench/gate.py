@@ -147,10 +147,11 @@ def who() -> str:
 
 
 def work(lib: Path, *words: object, prefix: tuple[str, ...] = (), **env: str) -> str:
+    """gate_work.py, by the Python behind the virtual environment, whose place does not count."""
     for old in [*lib.glob("run.*"), *lib.glob("old.*"), *lib.glob("marks.*")]:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     return call(
-        *prefix, sys.executable, "-s", "-S", "gate_work.py", *map(str, words),
+        *prefix, sys._base_executable, "-s", "-S", "gate_work.py", *map(str, words),
         cwd=lib, env=FIXED | env,
     )  # fmt: skip
 
