@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
 	setup.py pyproject.toml
 
-.PHONY: help demo test lint fuzz bench matrix clean venv build \
+.PHONY: help demo test lint fuzz bench gate matrix clean venv build \
 	oracle mutants others kill diskfull oom planted races large leaks asan
 
 help:
@@ -24,6 +24,8 @@ help:
 	@echo 'make leaks     rounds of every entry of the API, on a debug build where there is one'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
 	@echo 'make bench     how fast, against others (minutes)'
+	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
+	@echo '               PROVE=1: are worse engines caught? valgrind, strace)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
 	@echo 'make clean     remove what was built'
 	@echo 'PYTHON=...     which CPython (>= 3.12) to use; the newest found otherwise'
@@ -87,6 +89,9 @@ asan: $(VENV)/.built $(VENV)/.test-tools
 bench: $(VENV)/.built $(VENV)/.test-tools
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/recordings.py
+
+gate: $(VENV)/.test-tools
+	$(BIN)/python -P bench/gate.py $(if $(UPDATE),--update) $(if $(PROVE),--prove) $(ARGS)
 
 matrix:
 	tools/matrix

@@ -1,6 +1,5 @@
 """What is measured: each returns how many Python calls it made."""
 
-import textwrap
 import threading
 
 CALLS_OF_FIB = {15: 1973, 21: 35421}
@@ -89,6 +88,8 @@ TEXT = "\n".join("    line " + str(i) for i in range(200))
 
 def excluded(n=60):
     """Library code alone: wrap() calls some thousand functions a time."""
+    import textwrap
+
     for _ in range(n):
         textwrap.fill(textwrap.dedent(TEXT), 60)
     return 1
