@@ -21,7 +21,7 @@ help:
 	@echo 'make diskfull, make oom, make planted   no room, no memory, things in the way'
 	@echo 'make races     tracing started and stopped under 8 busy threads'
 	@echo 'make large     millions of calls, very deep, many threads (PYFTRACE_FAULTS=... million calls)'
-	@echo 'make leaks     rounds of every entry of the API, on a debug build where there is one'
+	@echo 'make leaks     rounds of every entry of the API, on a debug build (MATRIX=... another)'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
 	@echo 'make bench     how fast, against others (minutes)'
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
@@ -80,8 +80,8 @@ others: $(VENV)/.built
 kill diskfull oom planted races large: $(VENV)/.built
 	$(BIN)/python tests/faults/$@.py
 
-leaks: $(VENV)/.built
-	tools/leaks $(ARGS)
+leaks:
+	MATRIX=$(or $(MATRIX),3.14d) tools/matrix leaks
 
 asan: $(VENV)/.built $(VENV)/.test-tools
 	tools/asan $(ARGS)
