@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
 	setup.py pyproject.toml
 
-.PHONY: help demo test lint fuzz bench gate matrix clean venv build \
+.PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
 	oracle mutants others kill diskfull oom planted races large leaks asan
 
 help:
@@ -23,7 +23,8 @@ help:
 	@echo 'make large     millions of calls, very deep, many threads (PYFTRACE_FAULTS=... million calls)'
 	@echo 'make leaks     rounds of every entry of the API, on a debug build (MATRIX=... another)'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
-	@echo 'make bench     how fast, against others (minutes)'
+	@echo 'make bench     how fast, against others (an hour; ARGS="--pairs 3 --parts calls": a minute)'
+	@echo 'make plots     pictures of what make bench found, into docs/pictures'
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
 	@echo '               PROVE=1: are worse engines caught? valgrind, strace)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
@@ -87,8 +88,13 @@ asan: $(VENV)/.built $(VENV)/.test-tools
 	tools/asan $(ARGS)
 
 bench: $(VENV)/.built $(VENV)/.test-tools
-	$(BIN)/python bench/run.py
+	bench/fetch build/bench-packages
+	$(BIN)/python bench/run.py $(ARGS)
 	$(BIN)/python bench/recordings.py
+
+plots: $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'matplotlib>=3.10'
+	$(BIN)/python bench/plots.py
 
 gate: $(VENV)/.test-tools
 	$(BIN)/python -P bench/gate.py $(if $(UPDATE),--update) $(if $(PROVE),--prove) $(ARGS)

@@ -1,196 +1,131 @@
-"""How much tracing costs, against an empty run, the floor, cProfile and a pure-Python tracer.
+"""How much tracing costs, beside the least that it can cost and beside other tracers.
 
-    python bench/run.py [--pairs N] [--json FILE] [--only WORKLOAD] [--instructions]
+    python bench/run.py [--pairs N] [--parts calls,programs,processes] [--only NAME]...
+                        [--json FILE] [--instructions]
 
-Every mode and the empty run alternate within one process, so that a machine that changes its speed
-does not change the ratios; each figure is the median over the pairs.
+calls: small workloads; programs: pyperformance's, sqlglot and others, both in one process, every
+tracer and the untraced run by turns; processes: commands over whole programs, and start-up. Figures
+are medians; compare those of one run with each other, not with another machine's.
 """
 
 import argparse
-import cProfile
 import json
-import os
+import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+PACKAGES = HERE.parent / "build" / "bench-packages"  # by bench/fetch
+sys.path[:0] = [str(HERE), str(PACKAGES)]
 
-import baseline_python  # noqa: E402
+import modes  # noqa: E402
+import processes  # noqa: E402
+import programs  # noqa: E402
+import targets  # noqa: E402
+import tracers  # noqa: E402
 import workloads  # noqa: E402
+from measure import Measured, Mode, Work, interleaved, long_enough, table  # noqa: E402
 
-FLOOR_ID = 5  # pyftrace takes 3, baseline_python 4
-
-Mode = tuple[Callable[[], None], Callable[[], None]]
-
-
-def build_floor(folder: Path) -> None:
-    """Build ft_floor into `folder` and make it importable."""
-    subprocess.run(
-        [sys.executable, HERE / "floor" / "setup.py", "-q", "build_ext", "--build-lib", folder,
-         "--build-temp", folder / "tmp"],
-        check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    sys.path.insert(0, str(folder))
+FEW = 1000  # calls
+PARTS = ("calls", "programs", "processes")
 
 
-def floor(kind: str) -> Mode:
-    import ft_floor
-
-    def start() -> None:
-        events = sys.monitoring.events
-        sys.monitoring.use_tool_id(FLOOR_ID, "floor")
-        for name in ("PY_START", "PY_RETURN", "PY_RESUME", "PY_YIELD", "PY_UNWIND", "PY_THROW"):
-            sys.monitoring.register_callback(FLOOR_ID, getattr(events, name), ft_floor.make(kind))
-        sys.monitoring.set_events(
-            FLOOR_ID,
-            events.PY_START | events.PY_RETURN | events.PY_RESUME | events.PY_YIELD
-            | events.PY_UNWIND | events.PY_THROW,
-        )  # fmt: skip
-
-    def stop() -> None:
-        sys.monitoring.set_events(FLOOR_ID, 0)
-        sys.monitoring.free_tool_id(FLOOR_ID)
-
-    return start, stop
+def calls_of(work: Work) -> int:
+    """Python calls of a run, resumed ones too, as sys.setprofile sees them."""
+    counter = tracers.Count()
+    counter.start()
+    try:
+        work()
+    finally:
+        counter.stop()
+    return counter.events["call"]
 
 
-def ours(kind: str, **options: object) -> Mode:
-    from pyftrace import _boot, _engine
+def shown(measured: dict[str, Measured], found: list[Mode]) -> str:
+    """Modes by workloads: ns added to a call, and the slowdown."""
+    rows = [["added to a Python call, ns (times untraced)", *measured]]
+    rows.append(["untraced", *(f"{m.median() / m.calls * 1e9:.0f}" for m in measured.values())])
 
-    _engine.set_paths(_boot.library_folders(), _boot.own_folders())
-    tap = _engine.Tap(kind, **options)  # type: ignore[arg-type]
-    return tap.attach, tap.detach
+    def cell(m: Measured, mode: str) -> str:
+        if mode not in m.seconds:
+            return ""
+        slowdown = f"({m.slowdown(mode):.2f})"
+        # Of a few calls a run nobody pays by the call.
+        return f"{m.added_ns(mode):+.0f} {slowdown}" if m.calls >= FEW else slowdown
 
-
-def recording(folder: Path) -> Mode:
-    """All runs go into one recording."""
-    from pyftrace import _engine
-
-    where = str(folder / "run.data")
-    run = _engine.create_run(where, os.getpid())
-    return ours("record", folder=where, run=run, values="none")
-
-
-def emptied(mode: Mode, file: Path) -> Mode:
-    """The mode, its file cut back to nothing after each run: else the disk's speed is measured."""
-    start, stop = mode
-
-    def stop_and_cut() -> None:
-        stop()
-        os.truncate(file, 0)
-
-    return start, stop_and_cut
+    rows += [[mode.name, *(cell(m, mode.name) for m in measured.values())] for mode in found]
+    return table(rows)
 
 
-def modes(folder: Path) -> dict[str, Mode]:
-    profile = cProfile.Profile(builtins=False)
-    tree, python = folder / "tree.txt", folder / "python.txt"
-    text = baseline_python.TextTracer(str(python), str(HERE))
-    report = baseline_python.ReportTracer(str(HERE))
-    off = baseline_python._switch_off  # text.stop would close the file
+def in_process(
+    works: dict[str, programs.Factory], found: list[Mode], pairs: int
+) -> dict[str, Measured]:
+    measured = {}
+    for name, make in works.items():
+        try:
+            work = long_enough(make())
+        except ImportError as error:
+            print(f"!!!! {name} NOT RUN: {error} !!!!", file=sys.stderr)
+            continue
+        measured[name] = interleaved(work, found, pairs, calls_of(work))
+        print(f"  {name}: {measured[name].median() * 1000:.0f} ms", file=sys.stderr)
+    return measured
+
+
+def by_modes(measured: dict[str, Measured]) -> dict[str, object]:
+    """For JSON."""
     return {
-        "empty callbacks": floor("empty"),
-        "floor: with a clock": floor("clock"),
-        "pyftrace --report": ours("report"),
-        "pyftrace record": recording(folder),
-        "pyftrace -o FILE": emptied(ours("text", file=str(tree), values="none"), tree),
-        "cProfile": (profile.enable, profile.disable),
-        "pure Python, report": (report.start, report.stop),
-        "pure Python, text": emptied((text.start, off), python),
-    }
+        name: {
+            "calls": m.calls,
+            "untraced_ms": m.median() * 1000,
+            "modes": {
+                mode: {"added_ns": m.added_ns(mode), "slowdown": m.slowdown(mode)}
+                for mode in m.seconds if mode
+            },
+        }
+        for name, m in measured.items()
+    }  # fmt: skip
 
 
-def once(work: Callable[[], int]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
-
-
-def measure(work: Callable[[], int], found: dict[str, Mode], pairs: int) -> dict[str, list[float]]:
-    """Seconds per run by mode, and of the empty runs between them."""
-    times: dict[str, list[float]] = {"untraced": []} | {name: [] for name in found}
-    once(work)
-    for _ in range(pairs):
-        for name, (start, stop) in found.items():
-            once(work)  # the first run after each switch changes the code's instructions
-            times["untraced"].append(once(work))
-            start()
-            try:
-                once(work)
-                times[name].append(once(work))
-            finally:
-                stop()
-    return times
-
-
-def table(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in
-                  enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    )  # fmt: skip
-
-
-def in_process(pairs: int, only: str | None, folder: Path) -> dict[str, dict[str, float]]:
-    found = modes(folder)
-    result: dict[str, dict[str, float]] = {}
-    names = [name for name in workloads.ALL if only in (None, name)]
-    rows = [["added per call, ns (x of untraced)", *names]]
-    measured = {name: measure(workloads.ALL[name], found, pairs) for name in names}
-    for mode in ("untraced", *found):
-        row = [mode]
-        for name in names:
-            calls = workloads.ALL[name]()
-            base = statistics.median(measured[name]["untraced"])
-            took = statistics.median(measured[name][mode])
-            added = (took - base) / calls * 1e9
-            result.setdefault(mode, {})[name] = added
-            per_call = f"{took / calls * 1e9:.0f}" if mode == "untraced" else f"+{added:.0f}"
-            row.append(f"x{took / base:.2f}" if calls == 1 else f"{per_call} (x{took / base:.2f})")
-        rows.append(row)
-    print(table(rows))
-    return result
+def whole(pairs: int, folder: Path, only: list[str]) -> dict[str, dict[str, processes.Whole]]:
+    found = {}
+    for name, script in processes.scripts(folder).items():
+        if only and name not in only:
+            continue
+        tools = found[name] = dict(processes.compare(script, pairs, folder))
+        rows = [[f"{name}, whole processes", "wall s", "processor s", "ending s", "to show it s",
+                 "memory MB", "disk MB"]]  # fmt: skip
+        for tool, figures in tools.items():
+            f = figures.figures()
+            rows.append([tool, *(f"{f[x]:.2f}" for x in ("wall", "cpu", "ending", "shown")),
+                         f"{f['memory']:.0f}", f"{f['disk'] / 1e6:.1f}"])  # fmt: skip
+        print("\n" + table(rows))
+    return found
 
 
 def start_up(pairs: int, folder: Path) -> dict[str, float]:
-    """Whole processes over an empty program, ms."""
-    script = folder / "empty.py"
-    script.write_text("")
-    commands = {
-        "python empty.py": [sys.executable, script],
-        "pyftrace empty.py": [sys.executable, "-m", "pyftrace", "-q", script],
-        "python -m cProfile empty.py": [sys.executable, "-m", "cProfile", script],
-    }
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-    times: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(pairs):
-        for name, command in commands.items():
-            begin = time.perf_counter()
-            # Elsewhere: in a clone's root -m would find the sources, perhaps not yet compiled.
-            subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, check=True)
-            times[name].append((time.perf_counter() - begin) * 1000)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    base = medians["python empty.py"]
+    found = processes.start_up(pairs, folder)
+    base = found[processes.PLAIN]
     print("\nstart-up, ms:")
-    for name, value in medians.items():
+    for name, value in found.items():
         print(f"  {name:<30} {value:6.1f}  (+{value - base:.1f})")
-    return medians
+    for name, names in processes.imported(folder).items():
+        print(f"  {name} imports {len(names)} modules more: {', '.join(names)}")
+    return found
+
+
+# ---- instructions --------------------------------------------------------------------------------
 
 
 def run_mode(name: str, times: int) -> None:
     """What instructions() counts, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        found = modes(Path(folder))
-        if name != "untraced":
-            found[name][0]()
+        found = {mode.name: mode for mode in modes.modes(Path(folder))}
+        if name:
+            found[name].start()
         for _ in range(times):
             workloads.fib()
 
@@ -200,7 +135,7 @@ def count(mode: str, times: int, floor_folder: Path) -> int:
     fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-         sys.executable, "-s", __file__, "--mode", mode, "--times", str(times)],
+         sys.executable, "-s", __file__, f"--mode={mode}", "--times", str(times)],
         env=fixed | {"PYTHONPATH": str(floor_folder)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -213,69 +148,88 @@ def instructions(names: list[str], folder: Path) -> dict[str, float]:
     if shutil.which("valgrind") is None:
         print("\ninstructions: valgrind is not installed")
         return {}
-    calls = 2 * workloads.fib()
-    taken = {
-        name: (count(name, 4, folder) - count(name, 2, folder)) / calls
-        for name in names
-    }
-    print(f"\ninstructions per call of fib: untraced {taken['untraced']:.0f}, and added:")
-    added = {name: value - taken["untraced"] for name, value in taken.items()}
-    for name in list(added)[1:]:
-        print(f"  {name:<30} {added[name]:6.0f}")
+    calls = 2 * calls_of(workloads.fib)
+    taken = {}
+    for name in ("", *names):
+        try:
+            taken[name] = (count(name, 4, folder) - count(name, 2, folder)) / calls
+        except (subprocess.CalledProcessError, StopIteration):
+            print(f"!!!! instructions of {name} NOT COUNTED !!!!", file=sys.stderr)
+    print(f"\ninstructions per call of fib: untraced {taken['']:.0f}, and added:")
+    added = {name: value - taken[""] for name, value in taken.items() if name}
+    for name, value in added.items():
+        print(f"  {name:<30} {value:6.0f}")
     return added
 
 
-def ratio(row: dict[str, dict[str, float]], mode: str, other: str) -> float:
-    return row[mode]["fib"] / row[other]["fib"]
+# ---- the command ---------------------------------------------------------------------------------
 
 
-def targets(ns: dict[str, dict[str, float]], start_up_ms: dict[str, float]) -> None:
-    """What is promised of fib's calls and of start-up, and what came."""
-    if "fib" not in ns["untraced"]:
-        return
-    old = sys.version_info < (3, 13)
-    line = ns["pyftrace -o FILE"]["fib"] / 2
-    python = ns["pure Python, text"]["fib"] / 2
-    base = start_up_ms["python empty.py"]
-    started = start_up_ms["pyftrace empty.py"] - base
-    profiled = start_up_ms["python -m cProfile empty.py"] - base
-    rows = [
-        ("record, of the floor", ratio(ns, "pyftrace record", "floor: with a clock"), 1.25),
-        ("record, of cProfile", ratio(ns, "pyftrace record", "cProfile"), 0.55 if old else 0.4),
-        ("report, of the floor", ratio(ns, "pyftrace --report", "floor: with a clock"), 1.4),
-        ("report, of cProfile", ratio(ns, "pyftrace --report", "cProfile"), 0.55 if old else 0.45),
-        ("a line into a file, ns", line, 150 if sys.version_info < (3, 14) else 120),
-        ("a line, of pure Python's", line / python, 0.4),
-        ("start-up, of cProfile's", started / profiled, 1.0),
-    ]
+def processor() -> str:
+    said = Path("/proc/cpuinfo")
+    lines = said.read_text().splitlines() if said.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{len(names)} x {names[0]}" if names else platform.machine()
+
+
+def bench(options: argparse.Namespace, parts: list[str], folder: Path) -> dict[str, object]:
+    """All that was asked for: printed, and for JSON."""
+    modes.build_floor(folder)
+    found = modes.modes(folder)
+    result: dict[str, object] = {
+        "python": platform.python_version(), "processor": processor(), "pairs": options.pairs,
+    }  # fmt: skip
+    print(f"python {platform.python_version()}, {processor()}, {options.pairs} pairs, medians")
+    if modes.missing():
+        print(f"!!!! not installed here: {', '.join(modes.missing())} !!!!", file=sys.stderr)
+
+    def measure(part: str, works: dict[str, programs.Factory]) -> dict[str, Measured]:
+        chosen = {k: v for k, v in works.items() if not options.only or k in options.only}
+        measured = in_process(chosen, found, options.pairs) if part in parts else {}
+        if measured:
+            print("\n" + shown(measured, found))
+            result[part] = by_modes(measured)
+        return measured
+
+    calls = measure("calls", {k: (lambda work=work: work) for k, work in workloads.ALL.items()})
+    whole_programs = measure("programs", programs.all_of(folder / "copies"))
+    named = {k: m for k, m in whole_programs.items() if k in programs.PYPERFORMANCE}
+    rows = [*targets.of_calls(calls | whole_programs), *targets.of_programs(named)]
+    if "processes" in parts:
+        tools = whole(options.pairs, folder, options.only)
+        result["processes"] = {
+            name: {tool: w.figures() for tool, w in of.items()} for name, of in tools.items()
+        }
+        result["start_up_ms"] = milliseconds = start_up(options.pairs, folder)
+        rows += [*targets.of_processes(tools), *targets.of_start_up(milliseconds)]
     print("\ntargets:")
-    for what, value, limit in rows:
-        verdict = "" if value <= limit else "  MISSED"
-        print(f"  {what:<30} {value:8.2f}  (at most {limit}){verdict}")
+    for row in rows:
+        print(row)
+    result["targets"] = [vars(row) | {"missed": row.missed} for row in rows]
+    if options.instructions:
+        result["instructions_per_call"] = instructions([mode.name for mode in found], folder)
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=15)
-    parser.add_argument("--only", choices=list(workloads.ALL))
+    parser.add_argument("--parts", default=",".join(PARTS), help="which of the three")
+    parser.add_argument("--only", action="append", default=[], help="these workloads or programs")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--instructions", action="store_true", help="by callgrind; minutes")
     parser.add_argument("--mode", help=argparse.SUPPRESS)
     parser.add_argument("--times", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.mode:
+    if options.mode is not None:
         run_mode(options.mode, options.times)
         return
+    parts = options.parts.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part is called {unknown[0]!r}: {', '.join(PARTS)}")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        build_floor(folder)
-        print(f"python {sys.version.split()[0]}, {options.pairs} pairs, medians\n")
-        ns = in_process(options.pairs, options.only, folder)
-        ms = start_up(options.pairs, folder)
-        targets(ns, ms)
-        result: dict[str, object] = {"python": sys.version, "ns_per_call": ns, "start_up_ms": ms}
-        if options.instructions:
-            result["instructions_per_call"] = instructions(list(ns), folder)
+        result = bench(options, parts, Path(name))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 

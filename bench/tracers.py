@@ -1,9 +1,11 @@
-"""A tracer in pure Python on the same events, written as well as one can: f-strings, one buffered
-file, sys._getframe for the caller's line, DISABLE for code out of scope. What pyftrace is measured
-against."""
+"""Tracers in pure Python, written as well as one can: what pyftrace is measured against. On
+sys.monitoring: f-strings, one buffered file, sys._getframe for the caller's line, DISABLE for code
+out of scope. On sys.settrace and sys.setprofile: no line events, locals in closures."""
 
 import sys
+import threading
 import time
+from collections import Counter
 
 EVENTS = sys.monitoring.events
 TOOL = 4
@@ -113,6 +115,109 @@ class ReportTracer:
     def stop(self) -> None:
         """Switch off."""
         _switch_off()
+
+
+class Settrace:
+    """Calls and total time per function, by sys.settrace without the lines' events."""
+
+    switch, switch_threads = staticmethod(sys.settrace), staticmethod(threading.settrace)
+
+    def __init__(self) -> None:
+        self.totals: dict = {}
+
+    def callback(self):
+        """What sys.settrace is given."""
+        clock, totals, stack = time.perf_counter_ns, self.totals, []
+
+        def end(code):
+            took = clock() - stack.pop()
+            entry = totals.get(code)
+            if entry is None:
+                totals[code] = [1, took]
+            else:
+                entry[0] += 1
+                entry[1] += took
+
+        def inside(frame, event, arg):
+            if event == "return":
+                end(frame.f_code)
+            return inside
+
+        def begin(frame, event, arg):
+            frame.f_trace_lines = False
+            stack.append(clock())
+            return inside
+
+        return begin
+
+    def start(self) -> None:
+        """In this thread, and in those that begin from now on."""
+        self.switch_threads(lambda *args: (self.switch(own := self.callback()), own(*args))[1])
+        self.switch(self.callback())
+
+    def stop(self) -> None:
+        """The opposite."""
+        self.switch(None)
+        self.switch_threads(None)
+
+
+class Setprofile(Settrace):
+    """The same by sys.setprofile, which cannot leave the C calls out."""
+
+    switch, switch_threads = staticmethod(sys.setprofile), staticmethod(threading.setprofile)
+
+    def callback(self):
+        """What sys.setprofile is given."""
+        clock, totals, stack = time.perf_counter_ns, self.totals, []
+
+        def profile(frame, event, arg):
+            if event == "call":
+                stack.append(clock())
+            elif event == "return" and stack:
+                took = clock() - stack.pop()
+                entry = totals.get(frame.f_code)
+                if entry is None:
+                    totals[frame.f_code] = [1, took]
+                else:
+                    entry[0] += 1
+                    entry[1] += took
+
+        return profile
+
+
+class Count(Settrace):
+    """How often each event of sys.setprofile comes."""
+
+    switch, switch_threads = staticmethod(sys.setprofile), staticmethod(threading.setprofile)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: Counter[str] = Counter()
+
+    def callback(self):
+        """What sys.setprofile is given."""
+        events = self.events
+
+        def profile(frame, event, arg):
+            events[event] += 1
+
+        return profile
+
+
+class CountLines(Count):
+    """How often sys.settrace calls, lines and all: as the talk had it."""
+
+    switch, switch_threads = staticmethod(sys.settrace), staticmethod(threading.settrace)
+
+    def callback(self):
+        """What sys.settrace is given."""
+        events = self.events
+
+        def trace(frame, event, arg):
+            events[event] += 1
+            return trace
+
+        return trace
 
 
 def _switch_on(callbacks: dict) -> None:
