@@ -199,6 +199,9 @@ def run(coro):
     except KeyError:
         return -2
 
+def evaluated(text):
+    x = eval(text)
+    return two(x, text)
 def quietly(func, n):
     try:
         return func(n)
@@ -835,6 +838,12 @@ for y in {g}:
 ---
 x = max({n}, 1)
 x = Node.double(x)
+""",
+    # A frame ends that is not shown, above one that is; the first time it goes the long way.
+    """
+x = evaluated("{n}") + evaluated("{n}")
+---
+x = [evaluated("len('ab')"), evaluated("two({n}, 0)")]
 """,
     """
 run({c})
