@@ -10,20 +10,19 @@ python_of() { # VERSION: pyenv's
     ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python3 2>/dev/null | tail -n 1
 }
 
+# What is mounted for the chroot is its processes' alone and goes with them; being a mount itself, it
+# lets them mount within.
+chroot_mounts='mount --bind "$0" "$0" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+
 prepare_chroot() {
     [ "$(id -u)" -eq 0 ] && tools/make-pythons "$chroot_dir" || return 1
-    mountpoint -q "$chroot_dir/proc" || mount -t proc proc "$chroot_dir/proc" 2>/dev/null
     [ -e "$chroot_dir/dev/null" ] || mknod -m 666 "$chroot_dir/dev/null" c 1 3 2>/dev/null
     in_chroot true
 }
 
 in_chroot() { # COMMANDS
-    chroot "$chroot_dir" /usr/bin/env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" PROGRAMS="${PROGRAMS:-}" \
-        sh -c "$1"
-}
-
-leave_chroot() {
-    mountpoint -q "$chroot_dir/proc" && umount "$chroot_dir/proc" 2>/dev/null
-    return 0
+    unshare --mount --propagation private sh -c "$chroot_mounts" "$chroot_dir" \
+        /usr/bin/env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+        LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" \
+        PROGRAMS="${PROGRAMS:-}" ARGS="${ARGS:-}" sh -c "$1"
 }

@@ -249,8 +249,9 @@ def try_allocators(figures: Figures, place: Path, times: int) -> None:
             for n in spread(range(most + 10), times):
                 with figures.one(row, n):
                     seen[sees(place, mode, n, n + 1 if stops else 0)] += 1
-            crashes = f", {seen['crash']} crashes" if CRASHES else ""
-            figures.note(row, f"of {most}; {seen['MemoryError']} MemoryErrors{crashes} of CPython's")
+            theirs = f"{seen['MemoryError']} MemoryErrors"
+            theirs += f", {seen['crash']} crashes" if CRASHES else ""
+            figures.note(row, f"of {most}; {theirs} of CPython's")
 
 
 # ---- the extension's own calls -------------------------------------------------------------------
