@@ -167,26 +167,42 @@ add_int(struct ft_valuer *v, PyObject *value)
 
 /* ---- types and functions --------------------------------------------------------------------- */
 
-void
-ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
+/* What its dictionary says of its module, a str. New or NULL. */
+static PyObject *
+module_of(PyTypeObject *type)
 {
-    PyObject *dict = PyType_GetDict(type), *module = NULL, *keep;
+    PyObject *dict = PyType_GetDict(type), *module = NULL;
     if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
         PyErr_Clear();
     }
+    Py_XDECREF(dict);
+    if (module != NULL && !PyUnicode_CheckExact(module)) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
+
+void
+ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
+{
     const char *dot = strrchr(type->tp_name, '.');
-    if (with_module && module != NULL && PyUnicode_CheckExact(module)) {
+    PyObject *module = with_module ? module_of(type) : NULL, *keep;
+    if (module != NULL) {
         struct ft_str s = ft_utf8(module, &keep);
         ft_strbuf_add_printable(v->b, s);
         ft_strbuf_add_char(v->b, '.');
         Py_XDECREF(keep);
+        Py_DECREF(module);
     }
     else if (with_module && dot != NULL) {
         ft_strbuf_add_printable(v->b,
                                 (struct ft_str){type->tp_name, (size_t)(dot + 1 - type->tp_name)});
     }
-    Py_XDECREF(module);
-    Py_XDECREF(dict);
+    if (!PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
+        const char *own = dot ? dot + 1 : type->tp_name;
+        ft_strbuf_add_printable(v->b, (struct ft_str){own, strlen(own)});
+        return;
+    }
     PyObject *name = PyType_GetQualName(type);
     if (name != NULL) {
         add_str_object(v, name);
@@ -543,17 +559,11 @@ is_readable(PyObject *exc)
 static bool
 needs_module(PyTypeObject *type)
 {
-    PyObject *dict = PyType_GetDict(type), *module = NULL;
-    if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
-        PyErr_Clear();
-    }
-    bool plain = !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) || module == NULL
-                 || !PyUnicode_CheckExact(module)
-                 || PyUnicode_CompareWithASCIIString(module, "__main__") == 0
-                 || PyUnicode_CompareWithASCIIString(module, "builtins") == 0;
+    PyObject *module = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? module_of(type) : NULL;
+    bool needs = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") != 0
+                 && PyUnicode_CompareWithASCIIString(module, "builtins") != 0;
     Py_XDECREF(module);
-    Py_XDECREF(dict);
-    return !plain;
+    return needs;
 }
 
 /* str(exc), most often without a call: a call may run the handlers of signals, which untraced

@@ -9,6 +9,11 @@
 static bool
 is_exactly(PyObject *value, const char *module, const char *name)
 {
+    /* Its own name first: most objects are none of these, and each look into a module is dear. */
+    const char *own = Py_TYPE(value)->tp_name, *dot = strrchr(own, '.');
+    if (strcmp(dot ? dot + 1 : own, name) != 0) {
+        return false;
+    }
     PyObject *type = ft_loaded(module, name);
     bool same = (PyObject *)Py_TYPE(value) == type;
     Py_XDECREF(type);
@@ -229,6 +234,9 @@ add_datetime(struct ft_valuer *v, PyObject *value)
 static bool
 add_enum(struct ft_valuer *v, PyObject *value)
 {
+    if (Py_IS_TYPE(Py_TYPE(value), &PyType_Type)) {
+        return false;
+    }
     PyObject *meta = ft_loaded("enum", "EnumType");
     bool member = meta != NULL && PyType_Check(meta)
                   && PyObject_TypeCheck(Py_TYPE(value), (PyTypeObject *)meta);
@@ -254,7 +262,6 @@ add_enum(struct ft_valuer *v, PyObject *value)
 bool
 ft_value_std(struct ft_valuer *v, PyObject *value)
 {
-    /* Only these modules' types: most objects are told apart by the first two comparisons. */
     if (!PyType_HasFeature(Py_TYPE(value), Py_TPFLAGS_HEAPTYPE)) {
         return add_datetime(v, value) || add_decimal(v, value);
     }
