@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "diff", "html", "tui", "completion", "merge",
+    "html", "tui", "completion", "merge",
 )  # fmt: skip
 
 VERBS = {
@@ -22,6 +22,7 @@ VERBS = {
     "replay": "the tree of a recording, with durations",
     "report": "times per function of a recording",
     "graph": "the calls of a recording, added up",
+    "diff": "what is called more often, or takes longer, than in another recording",
     "info": "what a recording holds, and whether all",
     "dump": "every event of a recording, as JSON lines",
 }

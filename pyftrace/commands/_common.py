@@ -17,6 +17,8 @@ from pyftrace import folder
 from pyftrace.options import OptionError, checked_duration, checked_int, printable
 from pyftrace.recording import Recording, checked_span
 
+Raw = argparse.RawDescriptionHelpFormatter
+
 
 class Parser(argparse.ArgumentParser):
     """One line for a mistake, as everywhere."""
@@ -31,7 +33,7 @@ def parser(verb: str, what: str, examples: str) -> Parser:
         prog=f"pyftrace {verb}",
         description=what,
         epilog="Examples:\n" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Raw,
         allow_abbrev=False,
     )
     found.add_argument(
@@ -49,36 +51,24 @@ def duration(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def add_patterns(group: "argparse._ArgumentGroup") -> None:
+    """Which functions are looked at."""
+    for short, name, dest, what in (
+        ("-f", "--function", "function", "these functions and what they call"),
+        ("-e", "--exclude-function", "exclude", "not these functions nor what they call"),
+        ("-H", "--hide", "hide", "not these functions, but what they call"),
+    ):
+        group.add_argument(
+            short, name, dest=dest, action="append", default=[], metavar="PATTERN", help=what
+        )
+    group.add_argument("-d", "--depth", metavar="N", help="at most N levels")
+
+
 def add_selection(p: Parser, patterns: bool = True) -> None:
     """Which part of the recording is looked at."""
     group = p.add_argument_group("which part")
     if patterns:
-        group.add_argument(
-            "-f",
-            "--function",
-            action="append",
-            default=[],
-            metavar="PATTERN",
-            help="these functions and what they call",
-        )
-        group.add_argument(
-            "-e",
-            "--exclude-function",
-            dest="exclude",
-            action="append",
-            default=[],
-            metavar="PATTERN",
-            help="not these functions nor what they call",
-        )
-        group.add_argument(
-            "-H",
-            "--hide",
-            action="append",
-            default=[],
-            metavar="PATTERN",
-            help="not these functions, but what they call",
-        )
-        group.add_argument("-d", "--depth", metavar="N", help="at most N levels")
+        add_patterns(group)
     group.add_argument("--pid", help="this process alone")
     group.add_argument("--tid", help="this thread (native id) alone")
     group.add_argument(
@@ -158,15 +148,15 @@ def opened(path: str) -> Recording:
         raise SystemExit(1) from None
 
 
-def status_of(recording: Recording) -> int:
+def status_of(recording: Recording, name: str = "the recording") -> int:
     """1 and a line when it was found damaged; a line when it is incomplete."""
     damage = recording.damage
     if damage:
         more = f" (and {len(damage) - 1} more places)" if len(damage) > 1 else ""
-        return refuse(f"the recording is damaged: {damage[0]}{more}", 1)
+        return refuse(f"{name} is damaged: {damage[0]}{more}", 1)
     why = recording.why_incomplete()
     if why:
-        refuse(f"the recording is INCOMPLETE: {why[0]}", 0)
+        refuse(f"{name} is INCOMPLETE: {why[0]}", 0)
     return 0
 
 

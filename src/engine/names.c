@@ -77,6 +77,21 @@ ft_loaded(const char *module, const char *name)
     return found;
 }
 
+/* What its dictionary says of its module, a str. New or NULL. */
+PyObject *
+ft_type_module(PyTypeObject *type)
+{
+    PyObject *dict = PyType_GetDict(type), *module = NULL;
+    if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(dict);
+    if (module != NULL && !PyUnicode_CheckExact(module)) {
+        Py_CLEAR(module);
+    }
+    return module;
+}
+
 /* The module's dotted name; of __main__ and __mp_main__ the one its spec knows. New reference or
  * NULL. */
 PyObject *

@@ -167,26 +167,11 @@ add_int(struct ft_valuer *v, PyObject *value)
 
 /* ---- types and functions --------------------------------------------------------------------- */
 
-/* What its dictionary says of its module, a str. New or NULL. */
-static PyObject *
-module_of(PyTypeObject *type)
-{
-    PyObject *dict = PyType_GetDict(type), *module = NULL;
-    if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
-        PyErr_Clear();
-    }
-    Py_XDECREF(dict);
-    if (module != NULL && !PyUnicode_CheckExact(module)) {
-        Py_CLEAR(module);
-    }
-    return module;
-}
-
 void
 ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
 {
     const char *dot = strrchr(type->tp_name, '.');
-    PyObject *module = with_module ? module_of(type) : NULL, *keep;
+    PyObject *module = with_module ? ft_type_module(type) : NULL, *keep;
     if (module != NULL) {
         struct ft_str s = ft_utf8(module, &keep);
         ft_strbuf_add_printable(v->b, s);
@@ -559,7 +544,7 @@ is_readable(PyObject *exc)
 static bool
 needs_module(PyTypeObject *type)
 {
-    PyObject *module = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? module_of(type) : NULL;
+    PyObject *module = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? ft_type_module(type) : NULL;
     bool needs = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") != 0
                  && PyUnicode_CompareWithASCIIString(module, "builtins") != 0;
     Py_XDECREF(module);

@@ -1,0 +1,142 @@
+"""Pictures of what bench/run.py and bench/keras/run.py found: python bench/plots.py [FOLDER].
+
+Reads FOLDER/bench-*.json and FOLDER/keras.json (docs/figures), writes docs/pictures/*.svg and
+*.png. Needs matplotlib."""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import modes
+from programs import PYPERFORMANCE
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS, OTHERS, LEAST, GREY = "#1f5fbf", "#b9c2cf", "#7a8699", "#5b6470"
+SHOWN = (
+    modes.EMPTY, modes.CLOCK, modes.RECORD, modes.REPORT, modes.VIZTRACER, modes.TRACE0,
+    modes.CPROFILE, modes.YAPPI, modes.MONITORING, modes.SETPROFILE, modes.SETTRACE,
+)  # fmt: skip
+
+plt.rcParams.update(
+    {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}
+)
+
+
+def color(mode: str) -> str:
+    if mode in (modes.EMPTY, modes.CLOCK):
+        return LEAST
+    return OURS if mode.startswith("pyftrace") else OTHERS
+
+
+def save(figure: plt.Figure, folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png", dpi=144)
+    plt.close(figure)
+    print(f"{name}.svg, {name}.png")
+
+
+def calls(found: dict, folder: Path) -> None:
+    """What each tool adds to a call of fib."""
+    figures = found["calls"]["fib"]["modes"]
+    names = [name for name in SHOWN if name in figures][::-1]
+    values = [figures[name]["added_ns"] for name in names]
+    figure, axes = plt.subplots(figsize=(7.5, 4))
+    bars = axes.barh(names, values, color=[color(name) for name in names])
+    axes.bar_label(bars, [f"{value:.0f}" for value in values], padding=3, color=GREY)
+    axes.set_xscale("log")
+    axes.set_xlabel("ns added to a Python call of fib (logarithmic)")
+    axes.set_title(f"What a call costs, CPython {found['python']}", loc="left")
+    save(figure, folder, f"calls-{short(found)}")
+
+
+def slowdowns(found: dict, folder: Path) -> None:
+    """How many times longer pyperformance's programs take, by tool."""
+    programs = found["programs"]
+    names = sorted(
+        (name for name in PYPERFORMANCE if name in programs),
+        key=lambda name: programs[name]["modes"][modes.RECORD]["slowdown"],
+    )
+    shown = {modes.RECORD: OURS, modes.TRACE0: "#d9822b", modes.CPROFILE: "#8a5fbf",
+             modes.VIZTRACER: "#4b9b6e"}  # fmt: skip
+    figure, axes = plt.subplots(figsize=(7.5, 5))
+    for mode, painted in shown.items():
+        points = [
+            (programs[name]["modes"][mode]["slowdown"], name)
+            for name in names if mode in programs[name]["modes"]
+        ]  # fmt: skip
+        if points:
+            middle = statistics.median(x for x, _ in points)
+            axes.plot(*zip(*points, strict=True), "o", color=painted, ms=6,
+                      label=f"{mode}, median {middle:.2f}")  # fmt: skip
+    axes.axvline(1, color=GREY, lw=0.8)
+    axes.set_xlabel("times as long as untraced")
+    axes.set_title(f"pyperformance's programs, CPython {found['python']}", loc="left")
+    axes.grid(axis="y", color="#e6e9ee")
+    axes.legend(frameon=False, loc="lower right")
+    save(figure, folder, f"programs-{short(found)}")
+
+
+def processes(found: dict, folder: Path) -> None:
+    """Whole commands over fib: until the program ends, and until there is a result to read."""
+    figures = found["processes"]["fib"]
+    names = list(figures)[::-1]
+    ending = [figures[name]["ending"] for name in names]
+    running = [figures[name]["wall"] - figures[name]["ending"] for name in names]
+    figure, axes = plt.subplots(figsize=(7.5, 3.2))
+    axes.barh(names, running, color=[color(name) for name in names])
+    bars = axes.barh(names, ending, left=running, color="#e0a458", label="after the program's end")
+    whole = [a + b for a, b in zip(running, ending, strict=True)]
+    axes.bar_label(bars, [f"{value:.2f} s" for value in whole], padding=3, color=GREY)
+    axes.set_xlabel("seconds of the process, a program of 1.7 million calls")
+    axes.set_xlim(0, max(whole) * 1.15)
+    axes.legend(frameon=False, loc="lower right")
+    axes.set_title(f"To a finished result, CPython {found['python']}", loc="left")
+    save(figure, folder, f"processes-{short(found)}")
+
+
+def talk(found: dict, folder: Path) -> None:
+    """The talk's experiment."""
+    seconds = {name: statistics.median(values) for name, values in found["seconds"].items()}
+    base = seconds.pop("untraced")
+    names = list(seconds)[::-1]
+    added = [(seconds[name] / base - 1) * 100 for name in names]
+    figure, axes = plt.subplots(figsize=(7.5, 3.4))
+    bars = axes.barh(names, added, color=[color(name) for name in names])
+    labels = [
+        f"{value:+.1f} %, {found['callbacks'][name]:,} callbacks" if found["callbacks"][name]
+        else f"{value:+.1f} %" for value, name in zip(added, names, strict=True)
+    ]  # fmt: skip
+    axes.bar_label(bars, labels, padding=3, color=GREY)
+    axes.set_xlim(min(0, *added), max(added) * 1.9)
+    axes.set_xlabel("longer than untraced, %")
+    axes.set_title("A convolutional network learns digits (Keras, JAX)", loc="left")
+    save(figure, folder, "keras")
+
+
+def short(found: dict) -> str:
+    return ".".join(found["python"].split(".")[:2])
+
+
+def main() -> None:
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "figures"
+    pictures = ROOT / "docs" / "pictures"
+    for file in sorted(source.glob("bench-*.json")):
+        found = json.loads(file.read_text())
+        for part, draw in (("calls", calls), ("programs", slowdowns), ("processes", processes)):
+            if part in found:
+                draw(found, pictures)
+    if (source / "keras.json").exists():
+        talk(json.loads((source / "keras.json").read_text()), pictures)
+
+
+if __name__ == "__main__":
+    main()
