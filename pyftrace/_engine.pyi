@@ -28,9 +28,10 @@ class Tap:
     descriptor to write to.
 
     A recorder writes into the directory ``folder`` (``OSError``), which must belong to the run
-    ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, ``ring``
-    keeps the last bytes of each thread (0: all), ``facts`` are keys and values by turns, as UTF-8,
-    that are kept of the process. With ``one_process`` a forked child leaves it.
+    ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, and a
+    report counts by caller then; ``ring`` keeps the last bytes of each thread (0: all), ``facts``
+    are keys and values by turns, as UTF-8, that are kept of the process. With ``one_process`` a
+    forked child leaves it.
     """
 
     def __init__(
@@ -88,6 +89,9 @@ class Tap:
         """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
         max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
         percentiles are None without ``percentiles``."""
+    def callers(self) -> list[tuple[tuple[str, str] | None, str, str, str, int]]:
+        """Of a report that counts ``callers``: ``((name, module) of the caller or None, name,
+        module, file, calls)``; a pair may come more than once."""
     def render(
         self,
         format: Literal["table", "json", "csv"] = "table",

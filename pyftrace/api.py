@@ -47,7 +47,7 @@ def _new_tap(kind: Literal["text", "report"], options: Options, file: Any) -> _e
     """A tap whose lines go to ``file``: a path, a stream, or None for sys.stdout as it is now."""
     keywords = options.tap_keywords()
     if kind == "report":
-        return _engine.Tap(kind, **keywords)
+        return _engine.Tap(kind, **keywords | {"callers": True})
     if file is None:
         file = sys.stdout
     if isinstance(file, str) or hasattr(file, "__fspath__"):

@@ -296,8 +296,16 @@ class Recording:
         checked = _filters("report", options, ("limit", "sort", "columns"))
         keywords = {n: getattr(checked, n) for n in FILTERS}
         tap = _engine.Tap("report", percentiles=True, **keywords)
-        self.walk(tap, progress=progress, pid=pid, tid=tid, thread=thread, since=since, until=until)
-        return Report(tap, checked, sort, columns, recorded=True)
+        part = {"pid": pid, "tid": tid, "thread": thread, "since": since, "until": until}
+        self.walk(tap, progress=progress, **part)
+
+        def counted() -> _engine.Tap:
+            """Only who asks how often something was called reads it once more."""
+            by_caller = _engine.Tap("report", callers=True, **keywords)
+            self.walk(by_caller, **part)
+            return by_caller
+
+        return Report(tap, checked, sort, columns, recorded=True, counted=counted)
 
     def tree(self, *, progress: Callable[[int], None] | None = None, **options: Any) -> Node:
         """The aggregated call tree: its root, whose children are the outermost calls."""

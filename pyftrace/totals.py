@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyftrace.options import Options, nearest, printable
 
+TOP_LEVEL = "top level"  # the caller of an outermost call
+SHOWN_CALLERS = 8
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
     from pyftrace._engine import Tap
 
 
@@ -33,6 +39,35 @@ class Row(NamedTuple):
     p99_ns: int | None
 
 
+class Calls(int):
+    """How often functions were called. A number like any other; but its repr, which is what a
+    failing assertion shows, also says who called."""
+
+    _look: "Callable[[], list[tuple[str, int]]]"
+
+    def __new__(cls, calls: int, look: "Callable[[], list[tuple[str, int]]]") -> "Self":
+        self = super().__new__(cls, calls)
+        self._look = look
+        return self
+
+    @property
+    def callers(self) -> list[tuple[str, int]]:
+        """(module.name of the caller or ``"top level"``, calls), most often first."""
+        return self._look()
+
+    def __repr__(self) -> str:
+        callers = self.callers
+        shown = [f"{printable(name)} {calls}" for name, calls in callers[:SHOWN_CALLERS]]
+        if len(callers) > SHOWN_CALLERS:
+            shown.append("...")
+        return int.__repr__(self) + (f" (by {', '.join(shown)})" if shown else "")
+
+    __str__ = int.__repr__
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+
 class Report:
     """What was counted so far; it can be read while it is still counting, and after.
 
@@ -46,9 +81,12 @@ class Report:
         sort: tuple[str, ...] | None = None,
         columns: tuple[str, ...] | None = None,
         recorded: bool = False,
+        counted: "Callable[[], Tap] | None" = None,
     ) -> None:
         self._tap = tap
         self._options = options
+        self._counted = counted  # makes a tap that counted the same by caller; None: this one did
+        self._by_caller: Tap | None = None
         self._recorded = recorded  # elsewhere: what is loaded here tells nothing
         self._sort = options.sort if sort is None else sort
         self._columns = options.columns if columns is None else columns
@@ -85,8 +123,9 @@ class Report:
             for row in self.rows
         ]
 
-    def calls(self, pattern: str, *, missing_ok: bool = False) -> int:
-        """How often the functions were called that ``pattern`` matches.
+    def calls(self, pattern: str, *, missing_ok: bool = False) -> Calls:
+        """How often the functions were called that ``pattern`` matches: an int, whose repr says
+        by whom.
 
         The pattern is a glob over ``qualname``, ``module:qualname`` or ``module.qualname``; without
         ``. : /`` also over the last part of the name, with ``/`` over the file. LookupError when no
@@ -98,11 +137,16 @@ class Report:
         >>> with pyftrace.report(include="*") as r:
         ...     query()
         >>> r.calls("query")
-        1
+        1 (by top level 1)
+        >>> assert r.calls("query") <= 1
         """
         found = [row for row in self.rows if matches(pattern, row.module, row.function, row.file)]
         if found or missing_ok:
-            return sum(row.calls for row in found)
+            calls = sum(row.calls for row in found)
+            if self._counted is not None:  # another walk over a recording: for who asks alone
+                return Calls(calls, lambda: self._callers(pattern))
+            callers = self._callers(pattern)  # of this moment, as the number is
+            return Calls(calls, lambda: callers)
         if self._recorded:
             known = [(row.module, row.function, row.file) for row in self.rows]
             raise LookupError(
@@ -111,8 +155,18 @@ class Report:
             )
         names = loaded_functions()
         if any(matches(pattern, module, name, file) for module, name, file in names):
-            return 0
+            return Calls(0, list)
         raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
+
+    def _callers(self, pattern: str) -> list[tuple[str, int]]:
+        if self._by_caller is None:
+            self._by_caller = self._counted() if self._counted is not None else self._tap
+        found: dict[str, int] = {}
+        for by, name, module, file, calls in self._by_caller.callers():
+            if matches(pattern, module, name, file):
+                who = f"{by[1]}.{by[0]}" if by is not None else TOP_LEVEL
+                found[who] = found.get(who, 0) + calls
+        return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
     def render(self, format: str = "table") -> str:
         """The table as text, or as ``json`` or ``csv``, as the command line prints it."""
@@ -128,7 +182,14 @@ class Report:
     def __str__(self) -> str:
         return self.render().strip("\n")
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """One line: a failing assertion shows it too."""
+        functions, calls = len(self._tap.rows()), self._tap.calls
+        return (f"<Report: {functions} function{'s' if functions != 1 else ''},"
+                f" {calls} call{'s' if calls != 1 else ''}>")  # fmt: skip
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         columns = ("function", "total_ns", "calls", "self_ns", "avg_ns", "file")

@@ -4,6 +4,8 @@ import asyncio
 import functools
 import inspect
 import io
+import json
+import pickle
 import re
 import sys
 import threading
@@ -564,3 +566,66 @@ def test_docstrings_are_true(capsys):
     for module in (api, options, totals):
         done = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
         assert done.failed == 0, capsys.readouterr().out
+
+
+def test_a_failing_assertion_says_who_called():
+    with pyftrace.report(include="*") as r:
+        quad(1)
+        quad(2)
+        double(3)
+    calls = r.calls("double")
+    assert calls == 5 and calls.callers == [("test_api.quad", 4), ("top level", 1)]
+    assert repr(calls) == "5 (by test_api.quad 4, top level 1)"
+    assert (str(calls), f"{calls}", f"{calls:>3}", calls + 1) == ("5", "5", "  5", 6)
+    assert pickle.loads(pickle.dumps(calls)) == 5 and json.dumps(calls) == "5"
+    with pytest.raises(AssertionError, match=r"5 \(by test_api.quad 4, top level 1\) <= 3"):
+        assert r.calls("double") <= 3
+
+
+def test_callers_are_counted_in_every_thread(tmp_path: Path):
+    def work():
+        for n in range(100):
+            quad(n)
+
+    with pyftrace.report(threads="all", include="*") as r, pyftrace.record(
+        tmp_path / "run.data", threads="all", include="*"
+    ):  # fmt: skip
+        work()
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    recorded = pyftrace.open(tmp_path / "run.data").report()
+    for found in (r, recorded):
+        assert found.calls("double").callers == [("test_api.quad", 1000)]
+        assert found.calls("quad").callers == [
+            ("test_api.test_callers_are_counted_in_every_thread.<locals>.work", 500)
+        ]
+
+
+def test_c_functions_are_called_by_python_ones_and_call_them():
+    with pyftrace.report(builtins=True, include="*") as r:
+        sorted([3, 1], key=double)
+        quad(len("ab"))
+    assert dict(r.calls("double").callers) == {"builtins.sorted": 2, "test_api.quad": 2}
+
+
+def test_generators_are_called_once_by_whoever_goes_first():
+    def steps():
+        yield double(1)
+        yield double(2)
+
+    def one(it):
+        return next(it)
+
+    def other(it):
+        return next(it)
+
+    with pyftrace.report(include="*") as r:
+        it = steps()
+        one(it)
+        other(it)
+    inner = "test_api.test_generators_are_called_once_by_whoever_goes_first.<locals>."
+    assert r.calls("*steps").callers == [(inner + "one", 1)]
+    assert r.calls("double").callers == [(inner + "steps", 2)]

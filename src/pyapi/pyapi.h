@@ -102,6 +102,7 @@ PyObject *ft_output_stream_error(struct ft_output *out);
 /* ---- reports (report.c) ---------------------------------------------------------------------- */
 
 PyObject *ft_tap_rows(PyObject *self, PyObject *unused);
+PyObject *ft_tap_callers(PyObject *self, PyObject *unused);
 PyObject *ft_tap_render(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *ft_tap_calls(PyObject *self, void *unused);
 PyObject *ft_tap_wall(PyObject *self, void *unused);

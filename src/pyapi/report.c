@@ -57,6 +57,37 @@ ft_tap_rows(PyObject *self, PyObject *Py_UNUSED(unused))
     return list;
 }
 
+/* The list, until a row could not be made. */
+static void
+add_caller(void *ctx, const struct ft_func *caller, const struct ft_func *func, uint64_t calls)
+{
+    PyObject **list = ctx;
+    PyObject *by = *list == NULL ? NULL
+                   : caller      ? Py_BuildValue("(NN)", ft_name_to_str(caller->name),
+                                                 ft_name_to_str(caller->module))
+                                 : Py_NewRef(Py_None);
+    PyObject *row =
+        by == NULL ? NULL
+                   : Py_BuildValue("(NNNNK)", by, ft_name_to_str(func->name),
+                                   ft_name_to_str(func->module), ft_name_to_str(func->file), calls);
+    if (row == NULL || PyList_Append(*list, row) < 0) {
+        Py_CLEAR(*list);
+    }
+    Py_XDECREF(row);
+}
+
+PyObject *
+ft_tap_callers(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    if (!SELF(self)->report) {
+        PyErr_SetString(PyExc_TypeError, "only a report has callers");
+        return NULL;
+    }
+    PyObject *list = PyList_New(0);
+    ft_table_callers(SELF(self)->sink, add_caller, &list);
+    return list;
+}
+
 PyObject *
 ft_tap_render(PyObject *self, PyObject *args, PyObject *kwargs)
 {

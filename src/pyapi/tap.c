@@ -88,6 +88,9 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     if (self->sink != NULL && self->report && a->percentiles) {
         ft_table_want_percentiles(self->sink);
     }
+    if (self->sink != NULL && self->report && a->callers) {
+        ft_table_want_callers(self->sink);
+    }
     if (self->sink == NULL && !PyErr_Occurred()) {
         PyErr_NoMemory();
     }
@@ -391,6 +394,7 @@ FT_LOCKED(tap_write)
 FT_LOCKED(tap_flush)
 FT_LOCKED(tap_close)
 FT_LOCKED(ft_tap_rows)
+FT_LOCKED(ft_tap_callers)
 FT_LOCKED(ft_tap_nodes)
 FT_LOCKED(ft_tap_unmatched)
 FT_LOCKED(ft_tap_left_out)
@@ -418,6 +422,7 @@ static PyMethodDef methods[] = {
     {"close", FT_LOCKED_NAME(tap_close), METH_NOARGS,
      "Detach and flush; collected rows can still be read."},
     {"rows", FT_LOCKED_NAME(ft_tap_rows), METH_NOARGS, "The totals per function, unsorted."},
+    {"callers", FT_LOCKED_NAME(ft_tap_callers), METH_NOARGS, "Calls by caller."},
     {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
      METH_VARARGS | METH_KEYWORDS, "The table as text."},
     {"nodes", FT_LOCKED_NAME(ft_tap_nodes), METH_NOARGS, "The nodes of a tree."},

@@ -83,6 +83,7 @@ lane_free(struct table_lane *lane)
         free(r);
     }
     ft_ptrmap_fini(&lane->suspended);
+    ft_ptrmap_fini(&lane->edges);
     free(lane->stats);
     free(lane->stack);
     free(lane);
@@ -253,6 +254,64 @@ leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
     return answer;
 }
 
+/* ---- by caller ------------------------------------------------------------------------------- */
+
+/* The call that was entered last is one more of whoever is open below it; 0: nobody. */
+static void
+count_edge(struct ft_sink *sink, struct table_lane *lane)
+{
+    uint64_t by = lane->depth > 1 ? lane->stack[lane->depth - 2].id + 1ull : 0;
+    uint64_t key = by << 32 | (lane->stack[lane->depth - 1].id + 1ull);
+    uint64_t *known = ft_ptrmap_get(&lane->edges, key);
+    if (known != NULL) {
+        (*known)++;
+    }
+    else if (!ft_ptrmap_put(&lane->edges, key, 1)) {
+        ft_sink_unkept(sink, 1);
+    }
+}
+
+static void
+enter_by_caller(struct ft_sink *sink, void *opaque, const struct ft_call *call)
+{
+    struct table_lane *lane = opaque;
+    uint32_t depth = lane->depth;
+    enter(sink, opaque, call);
+    if (lane->depth > depth && (call->way == FT_START || call->way == FT_C_CALL)) {
+        count_edge(sink, lane);
+    }
+}
+
+static void *
+enter_plain_by_caller(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time,
+                      void *answer)
+{
+    struct table_lane *lane = opaque;
+    uint32_t depth = lane->depth;
+    enter_plain(sink, opaque, func, time, NULL);
+    if (lane->depth > depth) {
+        count_edge(sink, lane);
+    }
+    return answer;
+}
+
+struct summing {
+    struct ft_sink *sink;
+    struct table_lane *to;
+};
+
+static void
+sum_edge(void *ctx, uint64_t key, uint64_t calls)
+{
+    struct summing *s = ctx;
+    uint64_t *known = ft_ptrmap_get(&s->to->edges, key);
+    if (!ft_ptrmap_put(&s->to->edges, key, calls + (known ? *known : 0))) {
+        ft_sink_unkept(s->sink, calls);
+    }
+}
+
+/* ---- what is open already -------------------------------------------------------------------- */
+
 /* It goes on from now: what it did before is another's to count. */
 static void
 open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
@@ -281,6 +340,7 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
         return NULL;
     }
     ft_ptrmap_init(&lane->suspended);
+    ft_ptrmap_init(&lane->edges);
     lane->percentiles = t->percentiles;
     lane->next = t->lanes;
     atomic_signal_fence(memory_order_release);
@@ -334,6 +394,7 @@ thread_end(struct ft_sink *sink, void *opaque)
             }
         }
     }
+    ft_ptrmap_each(&lane->edges, sum_edge, &(struct summing){sink, &t->ended});
     struct table_lane **at = &t->lanes;
     while (*at != lane) {
         at = &(*at)->next;
@@ -381,20 +442,25 @@ close_sink(struct ft_sink *sink)
     free(t);
 }
 
-static const struct ft_sink_ops ops = {
-    .name = "table",
-    .locked = false,
-    .thread_begin = thread_begin,
-    .thread_end = thread_end,
-    .enter = enter,
-    .leave = leave,
-    .enter_plain = enter_plain,
-    .leave_plain = leave_plain,
-    .open = open_call,
-    .lost = lost,
-    .forked = forked,
-    .close = close_sink,
-};
+#define OPS(enters, enters_plain)                                                                  \
+    {                                                                                              \
+        .name = "table",                                                                           \
+        .locked = false,                                                                           \
+        .thread_begin = thread_begin,                                                              \
+        .thread_end = thread_end,                                                                  \
+        .enter = enters,                                                                           \
+        .leave = leave,                                                                            \
+        .enter_plain = enters_plain,                                                               \
+        .leave_plain = leave_plain,                                                                \
+        .open = open_call,                                                                         \
+        .lost = lost,                                                                              \
+        .forked = forked,                                                                          \
+        .close = close_sink,                                                                       \
+    }
+
+static const struct ft_sink_ops ops = OPS(enter, enter_plain);
+/* Of its own, so that who does not ask does not pay. */
+static const struct ft_sink_ops ops_by_caller = OPS(enter_by_caller, enter_plain_by_caller);
 
 struct ft_sink *
 ft_table_new(bool ccalls)
@@ -406,6 +472,7 @@ ft_table_new(bool ccalls)
     t->base.ops = &ops;
     t->base.needs = FT_NEED_TIME | FT_NEED_ACTIVATION | (ccalls ? FT_NEED_CCALLS : 0);
     ft_ptrmap_init(&t->ended.suspended);
+    ft_ptrmap_init(&t->ended.edges);
     ft_clock_init();
     t->since = ft_clock_ticks();
     return &t->base;
@@ -416,6 +483,12 @@ ft_table_want_percentiles(struct ft_sink *sink)
 {
     struct table *t = (struct table *)sink;
     t->percentiles = t->ended.percentiles = true;
+}
+
+void
+ft_table_want_callers(struct ft_sink *sink)
+{
+    sink->ops = &ops_by_caller;
 }
 
 void

@@ -13,6 +13,14 @@
 struct ft_sink *ft_table_new(bool ccalls);
 /* Before a walk over a recording: percentiles too. */
 void ft_table_want_percentiles(struct ft_sink *sink);
+/* Before the first event: calls are counted by caller too. */
+void ft_table_want_callers(struct ft_sink *sink);
+/* Each pair of a caller (NULL: an outermost call) and a function; once for each thread that still
+ * runs and once for all that ended. Not in a signal handler. */
+void ft_table_callers(struct ft_sink *sink,
+                      void (*visit)(void *ctx, const struct ft_func *caller,
+                                    const struct ft_func *func, uint64_t calls),
+                      void *ctx);
 /* After a walk: the wall time is that from `first` to `last`, ns. */
 void ft_table_set_span(struct ft_sink *sink, uint64_t first, uint64_t last);
 

@@ -248,6 +248,44 @@ ft_table_collect(struct ft_sink *sink, struct ft_table_rows *rows)
     return 0;
 }
 
+/* ---- by caller ------------------------------------------------------------------------------- */
+
+struct telling {
+    const struct table_lane *lane;
+    void (*visit)(void *ctx, const struct ft_func *caller, const struct ft_func *func,
+                  uint64_t calls);
+    void *ctx;
+};
+
+static void
+tell_edge(void *ctx, uint64_t key, uint64_t calls)
+{
+    const struct telling *t = ctx;
+    const struct table_stat *stats = t->lane->stats;
+    uint32_t by = (uint32_t)(key >> 32), id = (uint32_t)key - 1;
+    /* Both have been seen in this lane; of one that ended there may have been no memory for them. */
+    const struct ft_func *func = id < t->lane->nstats ? stats[id].func : NULL;
+    const struct ft_func *caller = by > 0 && by <= t->lane->nstats ? stats[by - 1].func : NULL;
+    if (func != NULL && (caller != NULL || by == 0)) {
+        t->visit(t->ctx, caller, func, calls);
+    }
+}
+
+void
+ft_table_callers(struct ft_sink *sink,
+                 void (*visit)(void *ctx, const struct ft_func *caller, const struct ft_func *func,
+                               uint64_t calls),
+                 void *ctx)
+{
+    const struct table *t = (const struct table *)sink;
+    struct telling telling = {&t->ended, visit, ctx};
+    ft_ptrmap_each(&t->ended.edges, tell_edge, &telling);
+    for (const struct table_lane *lane = t->lanes; lane != NULL; lane = lane->next) {
+        telling.lane = lane;
+        ft_ptrmap_each(&lane->edges, tell_edge, &telling);
+    }
+}
+
 void
 ft_table_rows_free(struct ft_table_rows *rows)
 {

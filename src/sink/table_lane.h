@@ -36,6 +36,7 @@ struct table_lane {
     uint32_t depth, cap;
     struct table_open *stack;            /* owned */
     struct ft_ptrmap suspended;          /* activation -> ticks so far */
+    struct ft_ptrmap edges; /* (caller's id + 1, or 0) << 32 | id + 1 -> calls; where asked for */
     bool percentiles;
     uint32_t room;                       /* `cap`, while `unkept` holds that down */
     uint32_t unkept;                     /* open activations that found no memory */
