@@ -4,8 +4,9 @@
 
 Counted are instructions (callgrind, traced less untraced), bytes on disk, system calls (strace) and
 the extension's allocations (tests/faults/shim.c), by workload and mode. Exit status 1: something
-costs more than 1 % above its budget; 2: there is no budget for this Python, machine and compiler,
-or nothing to count with. --prove builds worse engines and expects that they are caught.
+costs more than 1 % above its budget, or does not build; 2: there is no budget for this Python,
+machine and compiler, or nothing to count with. --prove builds worse engines and expects that they
+are caught.
 
 The engine is built aside with a clock that is none: it moves at each look by steps that only depend
 on how often it was looked at. All else is the release.
@@ -50,7 +51,7 @@ CLOCK = (
         "base/clock.h",
         "ft_clock_counter(void)\n{\n",
         "ft_clock_counter(void)\n{\n"
-        "    extern uint64_t gate_ticks __attribute__((visibility(\"hidden\")));\n"
+        '    extern uint64_t gate_ticks __attribute__((visibility("hidden")));\n'
         "    return gate_ticks += (4 * gate_ticks + 1) & 1023;\n",
     ),
     (
@@ -61,8 +62,7 @@ CLOCK = (
     (
         "base/clock.c",
         "    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;",
-        "    extern uint64_t gate_ticks;\n"
-        "    return (gate_ticks += 3072000) / 3 + 1000000000u;",
+        "    extern uint64_t gate_ticks;\n    return (gate_ticks += 3072000) / 3 + 1000000000u;",
     ),
     (
         "base/clock.c",
@@ -82,7 +82,11 @@ Change = tuple[str, str, str]
 
 
 class NotRun(Exception):
-    """Why there are no figures, as one line."""
+    """Why nothing is judged here, as one line."""
+
+
+class Broken(Exception):
+    """What does not work, as one line."""
 
 
 # ---- building ------------------------------------------------------------------------------------
@@ -94,7 +98,7 @@ def changed(source: Path, changes: Iterable[Change]) -> None:
         path = source / file
         text = path.read_text()
         if text.count(old) != 1:
-            raise NotRun(f"{file} has {text.count(old)} times, not once: {old.strip()}")
+            raise Broken(f"{file} has {text.count(old)} times, not once: {old.strip()}")
         path.write_text(text.replace(old, new))
 
 
@@ -127,7 +131,7 @@ def call(*words: str, **how: object) -> str:
     """Standard output of a command that must succeed."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, **how)  # type: ignore[call-overload]
     if done.returncode != 0:
-        raise NotRun(f"{shlex.join(words)}: status {done.returncode}\n{done.stderr[-2000:]}")
+        raise Broken(f"{shlex.join(words)}: status {done.returncode}\n{done.stderr[-2000:]}")
     return done.stdout
 
 
@@ -159,7 +163,7 @@ def work(lib: Path, *words: object, prefix: tuple[str, ...] = (), **env: str) ->
 def marked(marks: int, modes: tuple[str, ...]) -> None:
     """Nobody else may call what we mark with."""
     if marks != 2 * len(modes):
-        raise NotRun(f"{marks} marks for {len(modes)} modes")
+        raise Broken(f"{marks} marks for {len(modes)} modes")
 
 
 def instructions(lib: Path, workload: str, modes: tuple[str, ...]) -> dict[str, int]:
@@ -202,7 +206,7 @@ def allocations(lib: Path, workload: str, mode: str) -> int:
              FAIL_LOG=str(log))  # fmt: skip
         taken.append(int(log.read_text()))
     if taken[0] == 0:
-        raise NotRun("tests/faults/shim.c sees none of the extension's allocations")
+        raise Broken("tests/faults/shim.c sees none of the extension's allocations")
     return taken[1] - taken[0]
 
 
@@ -375,6 +379,9 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except Broken as error:
+        print(f"!!!! gate BROKEN: {error} !!!!", file=sys.stderr)
+        sys.exit(1)
     except NotRun as error:
         print(f"!!!! gate NOT RUN: {error} !!!!", file=sys.stderr)
         sys.exit(2)

@@ -1,8 +1,8 @@
 """What bench/gate.py measures, in a process of its own; small, as callgrind runs it too.
 
-    gate_work.py marks WORKLOAD MODE...     each mode, what counts between two calls of getsid(0)
-    gate_work.py run WORKLOAD MODE TIMES    one mode, so many times
-    gate_work.py sizes WORKLOAD TIMES...    events and bytes of a recording, bytes of the tree
+gate_work.py marks WORKLOAD MODE...     each mode, what counts between two calls of getsid(0)
+gate_work.py run WORKLOAD MODE TIMES    one mode, so many times
+gate_work.py sizes WORKLOAD TIMES...    events and bytes of a recording, bytes of the tree
 """
 
 import gc

@@ -19,15 +19,13 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Mode:
-    """A tracer in this process: switched on, off, and what it kept thrown away.
-
-    ``c_calls``: it sees C functions too. ``slow``: so slow that it is measured less often."""
+    """A tracer in this process: switched on, off, and what it kept thrown away. ``slow``: so slow
+    that it is measured less often."""
 
     name: str
     start: Callable[[], object]
     stop: Callable[[], object]
     clear: Callable[[], object] = nothing
-    c_calls: bool = False
     slow: bool = False
 
 
@@ -74,7 +72,9 @@ def interleaved(work: Work, modes: list[Mode], pairs: int, calls: int) -> Measur
     # The first run after each switch changes the code's instructions.
     warm = nothing if once(work) > LONG else work
     for turn in range(pairs):
-        for i, mode in enumerate(m for m in modes if not m.slow or turn % SLOW == 0):
+        chosen = [mode for mode in modes if not mode.slow or turn % SLOW == 0]
+        # By turns in the other order: none stands behind the same one always.
+        for i, mode in enumerate(chosen if turn % 2 == 0 else chosen[::-1]):
             if i % SHARED == 0:
                 warm()
                 found.seconds[""].append(once(work))

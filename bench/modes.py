@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 
 import tracers
@@ -15,11 +15,11 @@ HERE = Path(__file__).resolve().parent
 FLOOR_ID = 5  # pyftrace takes 3, tracers 4, cProfile and trace0 2
 FLOOR = ("PY_START", "PY_RETURN", "PY_RESUME", "PY_YIELD", "PY_UNWIND", "PY_THROW")
 ALL = ("*",)  # what a tracer without a scope sees
-OTHERS = ("yappi", "viztracer", "trace0")
 
 # Names of the modes that others refer to.
 EMPTY, CLOCK = "empty callbacks", "floor: with a clock"
-RECORD, REPORT, TEXT = "pyftrace record", "pyftrace --report", "pyftrace -o FILE"
+RECORD, REPORT, TEXT = "pyftrace record", "pyftrace --report", "pyftrace -o FILE --values none"
+TEXT_SAFE = "pyftrace -o FILE"
 OWN, EXCLUDED = "pyftrace record, own code", "pyftrace, nothing in scope"
 CPROFILE, YAPPI, VIZTRACER, TRACE0 = "cProfile", "yappi", "viztracer", "trace0"
 SETTRACE, SETPROFILE = "Python, settrace", "Python, setprofile"
@@ -57,7 +57,7 @@ def floor(name: str, kind: str, c_calls: bool = False) -> Mode:
         sys.monitoring.set_events(FLOOR_ID, 0)
         sys.monitoring.free_tool_id(FLOOR_ID)
 
-    return Mode(name, start, stop, c_calls=c_calls)
+    return Mode(name, start, stop)
 
 
 def ours(name: str, kind: str, file: Path | None = None, **options: object) -> Mode:
@@ -69,7 +69,7 @@ def ours(name: str, kind: str, file: Path | None = None, **options: object) -> M
         options |= {"file": str(file)}
     tap = _engine.Tap(kind, **options)  # type: ignore[arg-type]
     clear = (lambda: os.truncate(file, 0)) if file is not None else nothing
-    return Mode(name, tap.attach, tap.detach, clear, c_calls="builtins" in options)
+    return Mode(name, tap.attach, tap.detach, clear)
 
 
 def recording(name: str, folder: Path, **options: object) -> Mode:
@@ -83,7 +83,7 @@ def recording(name: str, folder: Path, **options: object) -> Mode:
 
 def text(name: str, file: Path) -> Mode:
     """The tree in pure Python."""
-    tracer = tracers.TextTracer(str(file), "")
+    tracer = tracers.TextTracer(str(file))
     stop = tracers._switch_off  # tracer.stop would close the file
     return Mode(name, tracer.start, stop, lambda: os.truncate(file, 0), slow=True)
 
@@ -93,7 +93,7 @@ def yappi(name: str, c_calls: bool) -> Mode:
 
     yappi.set_clock_type("wall")
     return Mode(
-        name, lambda: yappi.start(builtins=c_calls), yappi.stop, yappi.clear_stats, c_calls, True
+        name, lambda: yappi.start(builtins=c_calls), yappi.stop, yappi.clear_stats, slow=True
     )
 
 
@@ -102,7 +102,7 @@ def viztracer(name: str, c_calls: bool) -> Mode:
     from viztracer import VizTracer
 
     tracer = VizTracer(ignore_c_function=not c_calls, verbose=0)
-    return Mode(name, tracer.start, tracer.stop, tracer.clear, c_calls)
+    return Mode(name, tracer.start, tracer.stop, tracer.clear)
 
 
 def trace0(name: str, file: Path) -> Mode:
@@ -125,16 +125,20 @@ def python_only(folder: Path) -> Iterator[Callable[[], Mode]]:
     """Those that see Python functions."""
     profile = cProfile.Profile(builtins=False)
     monitoring, trace, setprofile = (
-        tracers.ReportTracer(""), tracers.Settrace(), tracers.Setprofile()
+        tracers.ReportTracer(), tracers.Settrace(), tracers.Setprofile()
     )  # fmt: skip
     yield lambda: floor(EMPTY, "empty")
     yield lambda: floor(CLOCK, "clock")
     yield lambda: recording(RECORD, folder, include=ALL)
     yield lambda: ours(REPORT, "report", include=ALL)
     yield lambda: ours(TEXT, "text", folder / "tree.txt", include=ALL, values="none")
+    yield lambda: ours(TEXT_SAFE, "text", folder / "safe.txt", include=ALL)
     yield lambda: recording(OWN, folder)
     yield lambda: ours(EXCLUDED, "report", only=("no.such.package",))
-    yield lambda: Mode(CPROFILE, profile.enable, profile.disable, profile.clear)
+    # From 3.14 on enable() by itself sees C functions, whatever the profile was made with.
+    yield lambda: Mode(
+        CPROFILE, partial(profile.enable, builtins=False), profile.disable, profile.clear
+    )
     yield lambda: trace0(TRACE0, folder / "trace0.pb")
     yield lambda: viztracer(VIZTRACER, False)
     yield lambda: yappi(YAPPI, False)
@@ -150,22 +154,19 @@ def with_c_calls(folder: Path) -> Iterator[Callable[[], Mode]]:
     everything = {"include": ALL, "libs": "all", "builtins": "all"}
     yield lambda: floor(CLOCK_C, "clock", True)
     yield lambda: recording(RECORD_C, folder, **everything)
-    yield lambda: Mode(CPROFILE_C, profile.enable, profile.disable, profile.clear, True)
+    yield lambda: Mode(
+        CPROFILE_C, partial(profile.enable, builtins=True), profile.disable, profile.clear
+    )
     yield lambda: viztracer("viztracer, C calls too", True)
     yield lambda: yappi("yappi, C calls too", True)
 
 
 def modes(folder: Path) -> list[Mode]:
-    """All that can be had here."""
+    """All that can be had here; what cannot is named."""
     found = []
     for make in (*python_only(folder), *with_c_calls(folder)):
         try:
             found.append(make())
-        except ImportError:
-            pass  # missing() tells
+        except ImportError as error:
+            print(f"!!!! NOT RUN: {error} !!!!", file=sys.stderr)
     return found
-
-
-def missing() -> list[str]:
-    """Tracers that are not installed here."""
-    return [name for name in OTHERS if find_spec(name) is None]

@@ -13,6 +13,7 @@ from pathlib import Path
 from modes import CPROFILE, RECORD, REPORT, TRACE0, VIZTRACER, YAPPI
 
 HERE = Path(__file__).resolve().parent
+PACKAGES = HERE.parent / "build" / "bench-packages"  # by bench/fetch
 UNTRACED = "untraced"
 
 FIB = """\
@@ -23,6 +24,25 @@ fib({n})
 if "BENCH_END" in os.environ:
     with open(os.environ["BENCH_END"], "w") as file:
         file.write(str(time.monotonic()))
+"""
+
+
+# As -m cProfile does it, but without C functions: the others see none either.
+PROFILE = """\
+import cProfile, sys, types
+out, *sys.argv = sys.argv[1:]
+main = sys.modules["__main__"] = types.ModuleType("__main__")
+main.__file__ = sys.argv[0]
+sys.path[0] = main.__file__.rpartition("/")[0]
+with open(main.__file__, "rb") as file:
+    code = compile(file.read(), main.__file__, "exec")
+profile = cProfile.Profile()
+profile.enable(builtins=False)
+try:
+    exec(code, vars(main))
+finally:
+    profile.disable()
+    profile.dump_stats(out)
 """
 
 
@@ -46,7 +66,7 @@ def tools() -> list[Tool]:
              ("-m", "pyftrace", "report", "OUT")),
         Tool(REPORT, ("-m", "pyftrace", "--report", "-q", "--include", "*", "-o", "OUT"),
              ("-c", "import sys; print(open(sys.argv[1]).read())", "OUT")),
-        Tool(CPROFILE, ("-m", "cProfile", "-o", "OUT"), ("-c", pstats, "OUT")),
+        Tool(CPROFILE, ("-c", PROFILE, "OUT"), ("-c", pstats, "OUT")),
         Tool(TRACE0, ("-m", "trace0", "run", "--output", "OUT")),
         Tool(YAPPI, ("-m", "yappi", "-c", "wall", "-f", "pstat", "-o", "OUT"),
              ("-c", pstats, "OUT")),
@@ -81,7 +101,7 @@ def run(words: list[str], folder: Path) -> Run:
         [sys.executable, "-S", HERE / "spawn.py", sys.executable, *words], cwd=folder,
         env=environment(
             BENCH_END=str(end), BENCH_COPIES=str(folder / "copies"),
-            PYTHONPATH=os.pathsep.join(sys.path[:2]),  # bench/ and what bench/fetch brought
+            PYTHONPATH=os.pathsep.join([str(HERE), str(PACKAGES)]),
         ),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -124,20 +144,32 @@ class Whole:
 def compare(script: list[str], pairs: int, folder: Path) -> Iterator[tuple[str, Whole]]:
     """Every tool over a program."""
     found = {tool.name: Whole() for tool in tools()}
-    out = folder / "result.json"  # viztracer asks for the name
-    for _ in range(pairs):
-        for tool in tools():
-            result = out if tool.name == VIZTRACER else folder / "result"
-            remove(result)
-            whole = found[tool.name]
-            named = [str(result) if word == "OUT" else word for word in tool.words]
-            whole.runs.append(run(named + script, folder))
-            whole.disk = size(result)
-            if tool.shown_by:
-                shown = [str(result) if word == "OUT" else word for word in tool.shown_by]
-                whole.shown.append(run(shown, folder).wall)
-            remove(result)
+    for turn in range(pairs):
+        for tool in tools() if turn % 2 == 0 else tools()[::-1]:
+            if tool.name not in found:
+                continue
+            try:
+                once(tool, script, folder, found[tool.name])
+            except RuntimeError as error:
+                if tool.name == UNTRACED:
+                    raise
+                del found[tool.name]
+                print(f"!!!! {tool.name} NOT RUN: {error} !!!!", file=sys.stderr)
     yield from found.items()
+
+
+def once(tool: Tool, script: list[str], folder: Path, whole: Whole) -> None:
+    """One run of a tool, and the one that shows the result."""
+    # viztracer asks for the name
+    result = folder / ("result.json" if tool.name == VIZTRACER else "result")
+    remove(result)
+    named = [str(result) if word == "OUT" else word for word in tool.words]
+    whole.runs.append(run(named + script, folder))
+    whole.disk = size(result)
+    if tool.shown_by:
+        shown = [str(result) if word == "OUT" else word for word in tool.shown_by]
+        whole.shown.append(run(shown, folder).wall)
+    remove(result)
 
 
 def scripts(folder: Path) -> dict[str, list[str]]:
@@ -163,7 +195,7 @@ def start_up(pairs: int, folder: Path) -> dict[str, float]:
     commands = {
         PLAIN: [str(script)],
         STARTED: ["-m", "pyftrace", "-q", str(script)],
-        PROFILED: ["-m", "cProfile", str(script)],
+        PROFILED: ["-m", "cProfile", "-o", os.devnull, str(script)],
     }
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(pairs):
@@ -189,5 +221,5 @@ def imported(folder: Path) -> dict[str, list[str]]:
     bare = names(str(script))
     return {
         STARTED: sorted(names("-m", "pyftrace", "-q", str(script)) - bare),
-        PROFILED: sorted(names("-m", "cProfile", str(script)) - bare),
+        PROFILED: sorted(names("-m", "cProfile", "-o", os.devnull, str(script)) - bare),
     }

@@ -1,6 +1,6 @@
 """Recordings of the workloads: how large, and how fast they are read.
 
-    python bench/recordings.py [--events N] [--json FILE]
+python bench/recordings.py [--events N] [--json FILE]
 """
 
 import argparse

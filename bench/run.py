@@ -18,8 +18,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = HERE.parent / "build" / "bench-packages"  # by bench/fetch
-sys.path[:0] = [str(HERE), str(PACKAGES)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "build" / "bench-packages")]  # bench/fetch's
 
 import modes  # noqa: E402
 import processes  # noqa: E402
@@ -95,7 +94,11 @@ def whole(pairs: int, folder: Path, only: list[str]) -> dict[str, dict[str, proc
     for name, script in processes.scripts(folder).items():
         if only and name not in only:
             continue
-        tools = found[name] = dict(processes.compare(script, pairs, folder))
+        try:
+            tools = found[name] = dict(processes.compare(script, pairs, folder))
+        except RuntimeError as error:
+            print(f"!!!! {name} NOT RUN: {error} !!!!", file=sys.stderr)
+            continue
         rows = [[f"{name}, whole processes", "wall s", "processor s", "ending s", "to show it s",
                  "memory MB", "disk MB"]]  # fmt: skip
         for tool, figures in tools.items():
@@ -180,8 +183,6 @@ def bench(options: argparse.Namespace, parts: list[str], folder: Path) -> dict[s
         "python": platform.python_version(), "processor": processor(), "pairs": options.pairs,
     }  # fmt: skip
     print(f"python {platform.python_version()}, {processor()}, {options.pairs} pairs, medians")
-    if modes.missing():
-        print(f"!!!! not installed here: {', '.join(modes.missing())} !!!!", file=sys.stderr)
 
     def measure(part: str, works: dict[str, programs.Factory]) -> dict[str, Measured]:
         chosen = {k: v for k, v in works.items() if not options.only or k in options.only}

@@ -1,6 +1,6 @@
 """Tracers in pure Python, written as well as one can: what pyftrace is measured against. On
-sys.monitoring: f-strings, one buffered file, sys._getframe for the caller's line, DISABLE for code
-out of scope. On sys.settrace and sys.setprofile: no line events, locals in closures."""
+sys.monitoring: f-strings, one buffered file, sys._getframe for the caller's line. On sys.settrace
+and sys.setprofile: no line events, locals in closures."""
 
 import sys
 import threading
@@ -14,22 +14,17 @@ TOOL = 4
 class TextTracer:
     """Lines into a file, as pyftrace -o FILE --values none prints them."""
 
-    def __init__(self, path: str, root: str) -> None:
+    def __init__(self, path: str) -> None:
         self.file = open(path, "w", buffering=1 << 16)  # noqa: SIM115 (lives as long as the tracer)
-        self.root = root
 
     def start(self) -> None:
         """Switch the events on."""
         write = self.file.write
         getframe = sys._getframe
-        disable = sys.monitoring.DISABLE
-        root = self.root
         depth = 0
 
         def on_start(code, offset):
             nonlocal depth
-            if not code.co_filename.startswith(root):
-                return disable
             caller = getframe(2)
             line = caller.f_lineno
             indent = "    " * depth
@@ -38,16 +33,13 @@ class TextTracer:
 
         def on_return(code, offset, value):
             nonlocal depth
-            if not code.co_filename.startswith(root):
-                return disable
             depth -= 1
             write(f"{'    ' * depth}Returning {code.co_qualname}\n")
 
         def on_unwind(code, offset, exc):
             nonlocal depth
-            if code.co_filename.startswith(root):
-                depth -= 1
-                write(f"{'    ' * depth}Raising {code.co_qualname}\n")
+            depth -= 1
+            write(f"{'    ' * depth}Raising {code.co_qualname}\n")
 
         _switch_on(
             {
@@ -69,24 +61,18 @@ class TextTracer:
 class ReportTracer:
     """Calls and total time per function."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self) -> None:
         self.totals: dict = {}
 
     def start(self) -> None:
         """Switch the events on."""
         clock = time.perf_counter_ns
-        disable = sys.monitoring.DISABLE
-        root, totals, stack = self.root, self.totals, []
+        totals, stack = self.totals, []
 
         def on_start(code, offset):
-            if not code.co_filename.startswith(root):
-                return disable
             stack.append(clock())
 
         def on_return(code, offset, value):
-            if not code.co_filename.startswith(root):
-                return disable
             if not stack:
                 return None  # began before we looked
             took = clock() - stack.pop()
@@ -98,8 +84,7 @@ class ReportTracer:
                 entry[1] += took
 
         def on_unwind(code, offset, exc):
-            if code.co_filename.startswith(root):
-                on_return(code, offset, exc)
+            on_return(code, offset, exc)
 
         _switch_on(
             {

@@ -130,10 +130,10 @@ class Tap:
     def recorded(self) -> tuple[int, int, int, str, int]:
         """Of a recorder: (calls seen, events lost, errno of what stopped it or 0, that in words,
         events that a ring has let go of)."""
-    def nodes(self) -> list[tuple[int, str, str, str, int, int, int, int, bool]]:
-        """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, calls,
-        total_ns, self_ns, cut)``; parent is 0 for an outermost call, else 1 + the index of its
-        row; ``cut``: deeper calls are counted here too."""
+    def nodes(self) -> list[tuple[int, str, str, str, int, int, int, int, int, bool]]:
+        """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, column,
+        calls, total_ns, self_ns, cut)``; parent is 0 for an outermost call, else 1 + the index of
+        its row; ``cut``: deeper calls are counted here too."""
 
 class Recording:
     """A recording's directory opened for reading (``OSError``; EINVAL: damaged, or of another

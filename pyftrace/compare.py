@@ -1,20 +1,22 @@
-"""Two recordings, or several a side, function by function: what ``pyftrace diff`` shows."""
+"""Recordings compared, one or several a side, function by function and by call path: what
+``pyftrace diff`` shows."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyftrace.recording import Node, Recording
+from pyftrace.recording import FILTERS, Node, Recording
 from pyftrace.totals import Row
 
-# A function in any recording: its module, its name, and which it is where two have both alike.
-Key = tuple[str, str, int]
+# A function in any recording: its module, its name, and which it is where several have both alike.
+Key = tuple[str, str, "int | tuple[str, int]"]
+Place = tuple[str, str, str, int]  # module, name, file and line in one recording
 MAIN = ("__main__", "__mp_main__")
 
 
 class Figures(NamedTuple):
-    """Of one side: medians over its runs, times in ns as in a report; ``spread_ns`` between the
-    least and the largest total of its runs, ``calls_differ`` when their calls are not equal."""
+    """Of one side: medians over its runs (of an even number of runs the higher of the two in the
+    middle), times in ns as in a report; ``spread_ns`` from the least to the largest total of its
+    runs, ``calls_differ`` when their calls are not equal."""
 
     calls: int
     total_ns: int
@@ -26,8 +28,8 @@ class Figures(NamedTuple):
 class Change(NamedTuple):
     """A function, or a chain of callers, on both sides; None where it was not called.
 
-    ``depth``: how many callers the chain has; ``caller``: its nearest one and those of that, by
-    twos, as chains may be long and share most. A function alone has neither."""
+    ``depth``: how many callers the chain has; ``caller``: the nearest one's (module, name), and
+    its own caller, by twos, as chains may be long and share most. A function alone has neither."""
 
     function: str
     module: str
@@ -36,14 +38,14 @@ class Change(NamedTuple):
     a: Figures | None
     b: Figures | None
     depth: int = 0
-    caller: "tuple[str, Any] | None" = None
+    caller: "tuple[tuple[str, str], Any] | None" = None
 
     @property
     def path(self) -> list[str]:
-        """The names from the outermost caller on."""
-        names, caller = [self.function], self.caller
+        """``module.name`` of each, from the outermost caller on."""
+        names, caller = [f"{self.module}.{self.function}"], self.caller
         while caller is not None:
-            names.append(caller[0])
+            names.append(".".join(caller[0]))
             caller = caller[1]
         return names[::-1]
 
@@ -59,129 +61,189 @@ class Change(NamedTuple):
 
     @property
     def self_ns(self) -> int:
+        """Own time more on the second side."""
         return (self.b.self_ns if self.b else 0) - (self.a.self_ns if self.a else 0)
 
 
-def module_of(module: str, file: str) -> str:
-    """The name that it would be imported by: a script's own is the file's."""
-    if module in MAIN and file:
-        return file.rpartition("/")[2].removesuffix(".py")
-    return module
-
-
-def keys(rows: Iterable[Row | Node]) -> list[Key]:
-    """Of the functions of one recording: without lines, so that code that was moved is known; of
-    several that share a name the first in the file is the first."""
-    rows = list(rows)
-    seen: Counter[tuple[str, str]] = Counter()
-    found: dict[int, Key] = {}
-    for i in sorted(range(len(rows)), key=lambda i: (rows[i].file, rows[i].line)):
-        name = module_of(rows[i].module, rows[i].file), rows[i].function
-        found[i] = (*name, seen[name])
-        seen[name] += 1
-    return [found[i] for i in range(len(rows))]
+def stem(file: str) -> str:
+    """The name by which a script could be imported."""
+    return file.rpartition("/")[2].removesuffix(".py")
 
 
 def median(values: list[int]) -> int:
-    """The middle one, or between the two."""
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) // 2
+    """One of them: of an even number the higher of the two in the middle."""
+    return sorted(values)[len(values) // 2]
 
 
 def figures(runs: list[Any], of: int) -> Figures | None:
-    """Medians of what each run has of one function; a run without it has nothing of it."""
+    """Of the runs that called it; the others, of ``of`` in all, have nothing of it."""
     if not runs:
         return None
     nothing = [0] * (of - len(runs))
     calls = [run.calls for run in runs] + nothing
     totals = [run.total_ns for run in runs] + nothing
-    selves = [run.self_ns for run in runs] + nothing
-    return Figures(
-        median(calls),
-        median(totals),
-        median(selves),
-        max(totals) - min(totals),
-        len(set(calls)) > 1,
-    )
+    own = [run.self_ns for run in runs] + nothing
+    spread = max(totals) - min(totals)
+    return Figures(median(calls), median(totals), median(own), spread, len(set(calls)) > 1)
 
 
-class Side:
-    """The recordings of one side, read with the same filters; ``progress`` as in
-    :meth:`Recording.report`."""
+class Comparison:
+    """Recordings before and after, looked at with the same ``filters`` (those of
+    :meth:`Recording.report`). ``progress`` as there."""
 
     def __init__(
         self,
-        recordings: list[Recording],
-        filters: dict[str, Any],
+        before: list[Recording],
+        after: list[Recording],
+        filters: dict[str, Any] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        self.recordings = recordings
-        self._filters = filters
-        self._progress = progress
-
-    def functions(self) -> list[dict[Key, Row]]:
-        """Of each run the rows of its report."""
-        found = []
-        for recording in self.recordings:
-            rows = recording.report(progress=self._progress, **self._filters).rows
-            found.append(dict(zip(keys(rows), rows, strict=True)))
-        return found
-
-    def trees(self) -> list[Node]:
-        """Of each run the aggregated call tree."""
-        return [
-            recording.tree(progress=self._progress, **self._filters)
-            for recording in self.recordings
+        self._count = len(before)
+        self._runs = [*before, *after]
+        self._filters = dict(filters or {})
+        self._progress, self._read = progress, 0
+        given = {name: self._filters.get(name) or () for name in FILTERS[:3]}
+        self._patterns = {
+            name: (patterns,) if isinstance(patterns, str) else tuple(patterns)
+            for name, patterns in given.items()
+        }
+        self._reports = [
+            run.report(progress=self._counted(run), **self._filters_for(run)) for run in self._runs
+        ]
+        rows = [report.rows for report in self._reports]
+        # By file: a script may be another's module.
+        self._modules = {row.file: row.module for run in rows for row in run
+                         if row.file and row.module not in MAIN}  # fmt: skip
+        self._keys = self._known(rows)
+        self._rows = [
+            {known[row.module, row.function, row.file, row.line]: row for row in run}
+            for known, run in zip(self._keys, rows, strict=True)
         ]
 
+    def _counted(self, run: Recording) -> Callable[[int], None] | None:
+        """Told what was read of this recording, tells what was of all."""
+        before, self._read = self._read, self._read + run.events_total()
+        progress = self._progress
+        return None if progress is None else lambda events: progress(before + events)
 
-def functions(a: Side, b: Side) -> list[Change]:
-    """Every function of either side, once."""
-    before, after = a.functions(), b.functions()
-    known: dict[Key, Row] = {}
-    for run in (*before, *after):
-        known.update(run)
-    changes = []
-    for key, row in known.items():
-        a_side, b_side = (
-            figures([run[key] for run in runs if key in run], len(runs)) for runs in (before, after)
-        )
-        changes.append(Change(row.function, key[0], row.file, row.line, a_side, b_side))
-    return changes
+    # ---- patterns --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _meant(recording: Recording, pattern: str) -> tuple[str, ...]:
+        """The module of a script is __main__: a pattern may name it as it would be imported."""
+        commands = (process["facts"].get("command", "") for process in recording.processes)
+        names = {stem(word) for command in commands for word in command.split() if ".py" in word}
+        return (pattern, *(
+            f"__main__{pattern[len(name):]}"
+            for name in names if pattern.startswith((f"{name}.", f"{name}:"))
+        ))  # fmt: skip
+
+    def _filters_for(self, recording: Recording) -> dict[str, Any]:
+        return self._filters | {
+            option: tuple(name for pattern in patterns for name in self._meant(recording, pattern))
+            for option, patterns in self._patterns.items()
+        }
+
+    def unmatched(self) -> list[str]:
+        """Patterns that match nothing in any recording."""
+        runs = [(run, set(report.unmatched())) for run, report in zip(
+            self._runs, self._reports, strict=True)]  # fmt: skip
+        return [
+            pattern
+            for patterns in self._patterns.values()
+            for pattern in patterns
+            if all(without.issuperset(self._meant(run, pattern)) for run, without in runs)
+        ]
+
+    # ---- matching --------------------------------------------------------------------------------
+
+    def module_of(self, module: str, file: str) -> str:
+        """The name that it is, or would be, imported by."""
+        if module in MAIN and file:
+            return self._modules.get(file, stem(file))
+        return module
+
+    def _known(self, rows: list[list[Row]]) -> list[dict[Place, Key]]:
+        """Of each run its functions' keys, by where they are. Lines are left out, so that code
+        that was moved is known: of several that share a name the first in the file is the first,
+        if every run has as many of them; else they are told apart by their lines."""
+        places: list[dict[tuple[str, str], list[tuple[str, int]]]] = []
+        for run in rows:
+            found: dict[tuple[str, str], list[tuple[str, int]]] = {}
+            for row in run:
+                name = self.module_of(row.module, row.file), row.function
+                found.setdefault(name, []).append((row.file, row.line))
+            places.append({name: sorted(where) for name, where in found.items()})
+        keys = []
+        for run, own in zip(rows, places, strict=True):
+            known = {}
+            for row in run:
+                name = self.module_of(row.module, row.file), row.function
+                numbers = {len(each[name]) for each in places if name in each}
+                place = row.file, row.line
+                which = own[name].index(place) if len(numbers) == 1 else place
+                known[row.module, row.function, *place] = (*name, which)
+            keys.append(known)
+        return keys
+
+    def _sides(self, runs: list[Any]) -> tuple[Figures | None, Figures | None]:
+        """Of what each run has, or None."""
+        halves = runs[: self._count], runs[self._count :]
+        a, b = (figures([x for x in half if x is not None], len(half)) for half in halves)
+        return a, b
+
+    # ---- what there is ---------------------------------------------------------------------------
+
+    def functions(self) -> list[Change]:
+        """Every function of either side, once."""
+        known: dict[Key, Row] = {}
+        for run in self._rows:
+            known.update(run)
+        return [
+            Change(row.function, key[0], row.file, row.line,
+                   *self._sides([run.get(key) for run in self._rows]))
+            for key, row in known.items()
+        ]  # fmt: skip
+
+    def traced_ns(self) -> tuple[int, int]:
+        """The time of all that is compared, on each side: the median of its runs."""
+        sums = [sum(row.self_ns for row in run.values()) for run in self._rows]
+        return median(sums[: self._count]), median(sums[self._count :])
+
+    def paths(self) -> Iterator[Change]:
+        """Every chain of callers of either side, once, callers before what they call; of those with
+        the same caller the ones that take longest first."""
+        trees: list[Node | None] = [
+            run.tree(progress=self._counted(run), **self._filters_for(run)) for run in self._runs
+        ]
+        # A chain: how long it is, its callers, and of each run its node there or None.
+        todo: list[tuple[int, Any, list[Node | None]]] = [(-1, None, trees)]
+        while todo:
+            depth, caller, nodes = todo.pop()
+            if depth >= 0:
+                one = next(node for node in reversed(nodes) if node is not None)
+                module = self.module_of(one.module, one.file)
+                a, b = self._sides(nodes)
+                yield Change(one.function, module, one.file, one.line, a, b, depth, caller)
+                caller = (module, one.function), caller
+            below: dict[Key, list[Node | None]] = {}
+            for i, node in enumerate(nodes):
+                for child in node.children if node is not None else []:
+                    place = child.module, child.function, child.file, child.line
+                    key = self._keys[i][place]
+                    below.setdefault(key, [None] * len(nodes))[i] = child
+            longest = sorted(below.items(), key=lambda x: max(n.total_ns for n in x[1] if n))
+            todo += [(depth + 1, caller, found) for _, found in longest]
 
 
-def paths(a: Side, b: Side) -> Iterator[Change]:
-    """Every chain of callers of either side, once, callers before what they call; of those with
-    the same caller the ones that take longest first."""
-    before, after = a.trees(), b.trees()
-    runs = [*before, *after]
-    # A chain: how long it is, its callers, and of each run its node there or None.
-    todo: list[tuple[int, tuple[str, Any] | None, list[Node | None]]] = [(-1, None, list(runs))]
-    while todo:
-        depth, caller, nodes = todo.pop()
-        one = next(node for node in reversed(nodes) if node is not None)
-        if depth >= 0:
-            halves = nodes[: len(before)], nodes[len(before) :]
-            was, now = (figures([n for n in half if n is not None], len(half)) for half in halves)
-            module = module_of(one.module, one.file)
-            yield Change(one.function, module, one.file, one.line, was, now, depth, caller)
-            caller = one.function, caller
-        below: dict[Key, list[Node | None]] = {}
-        for i, node in enumerate(nodes):
-            children = node.children if node is not None else []
-            for key, child in zip(keys(children), children, strict=True):
-                below.setdefault(key, [None] * len(runs))[i] = child
-        longest = sorted(below.items(), key=lambda x: max(n.total_ns for n in x[1] if n))
-        todo += [(depth + 1, caller, found) for _, found in longest]
-
-
-def callers(changes: Iterable[Change], function: Change) -> list[tuple[str, int, int]]:
-    """(caller, calls before, calls after) of a function, from its chains: those that changed
-    most first; an outermost call's caller is ``""``."""
+def callers(paths: Iterable[Change], function: Change) -> list[tuple[str, int, int]]:
+    """(caller, calls before, calls after) of a function, from its chains: those that changed most
+    first; an outermost call's caller is ``""``."""
     found: dict[str, tuple[int, int]] = {}
-    for change in changes:
-        if (change.function, change.module) == (function.function, function.module):
-            who = change.caller[0] if change.caller else ""
+    of = function.function, function.module, function.file, function.line
+    for change in paths:
+        if (change.function, change.module, change.file, change.line) == of:
+            who = ".".join(change.caller[0]) if change.caller else ""
             was, now = (side.calls if side else 0 for side in (change.a, change.b))
             before, after = found.get(who, (0, 0))
             found[who] = before + was, after + now

@@ -3,7 +3,7 @@
 import errno
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyftrace import _engine
@@ -57,6 +57,22 @@ def _filters(of: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Op
         if name not in known:
             raise TypeError(f"'{name}' is no option of {of}(){opts.did_you_mean(name, known)}")
     return Options(report=True, **options)
+
+
+def _ordinals(
+    places: Iterable[tuple[str, str, int, int]],
+) -> dict[tuple[str, str, int, int], str]:
+    """What tells lambdas of one line apart, as a report has it: ``#1``, ``#2``, ... by column."""
+    lines: dict[tuple[str, str, int], set[int]] = {}
+    for name, file, line, column in places:
+        if name.endswith(">") and name != "<module>":
+            lines.setdefault((name, file, line), set()).add(column)
+    return {
+        (*place, column): f"#{i}"
+        for place, columns in lines.items()
+        if len(columns) > 1
+        for i, column in enumerate(sorted(columns), 1)
+    }
 
 
 class Event(NamedTuple):
@@ -317,7 +333,12 @@ class Recording:
         self.walk(tap, progress=progress, **part)
         root = Node("", "", "", 0, 0, 0, 0)
         nodes = [root]
-        for parent, name, module, file, line, calls, total, own, cut in tap.nodes():
+        rows = tap.nodes()
+        ordinals = _ordinals(
+            (name, file, line, column) for _, name, _, file, line, column, *_ in rows
+        )
+        for parent, name, module, file, line, column, calls, total, own, cut in rows:
+            name += ordinals.get((name, file, line, column), "")
             node = Node(name, module, file, line, calls, total, own, cut)
             nodes[parent].children.append(node)
             nodes.append(node)

@@ -158,6 +158,11 @@ class Report:
             return Calls(0, list)
         raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
 
+    def unmatched(self) -> list[str]:
+        """Patterns of ``function``, ``exclude``, ``hide``, ``include`` and ``only`` that matched
+        nothing so far."""
+        return self._tap.unmatched()
+
     def _callers(self, pattern: str) -> list[tuple[str, int]]:
         if self._by_caller is None:
             self._by_caller = self._counted() if self._counted is not None else self._tap

@@ -84,6 +84,8 @@ def main() -> None:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     base = medians["untraced"]
     print(f"{options.images} images, {options.epochs} epochs, {options.rounds} rounds, medians\n")
+    print("Seconds of the training; callbacks of the talk's tracers from its beginning on, of")
+    print("pyftrace the events of the whole process, imports too.\n")
     print(f"{'':<36}{'seconds':>9}{'added':>9}{'callbacks':>13}  the talk's")
     for name, value in medians.items():
         added = f"{value / base - 1:+.1%}"

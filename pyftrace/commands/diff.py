@@ -1,15 +1,19 @@
 """``pyftrace diff``: what is called more often, or takes longer, than before."""
 
 import json
+import os
 import re
+import shlex
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
 
 from pyftrace import compare, folder
 from pyftrace import options as opts
 from pyftrace.commands import _common as common
 from pyftrace.commands.graph import time_text
-from pyftrace.compare import Change, Figures
+from pyftrace.compare import Change, Comparison
 from pyftrace.recording import Recording
 
 EXAMPLES = """\
@@ -18,160 +22,210 @@ EXAMPLES = """\
   pyftrace diff --paths before.data          by call path, against pyftrace.data
   pyftrace diff a1.data a2.data -- b1.data b2.data b3.data
                                              several runs a side: medians, and how they spread
-  pyftrace diff --max-calls +0 before.data after.data
+  pyftrace diff -q --max-calls +0 before.data after.data
                                              exit status 3 when a function is called more often
-  pyftrace diff --max-total +10% -f app.views.index before.data after.data
+  pyftrace diff --max-total +10% -f app.index before.data after.data
 """
 SORT = ("change", "calls", "total", "self", "name")
-LIMIT = re.compile(r"\+(\d+)(%?)")
+AMOUNT = re.compile(r"\+([0-9]{1,18})")
+PERCENT = re.compile(r"\+([0-9]{1,9}(?:\.[0-9]{1,9})?)%")
+TIME = re.compile(r"\+([0-9.]{1,18}(?:ns|us|ms|s))")
+NAMED = 20  # functions that are named when they exceed a limit
+WIDEST = 60  # of a name in the table
+BETWEEN = "\0--"  # no file's name
 
 
 def main(words: list[str]) -> int:
     """The exit status; 3 when a limit is exceeded."""
-    cut = words.index("--") if "--" in words else len(words)
-    second = words[cut + 1 :] if cut < len(words) else None
     p = common.Parser(
         prog="pyftrace diff",
         description="Compare recordings: A, before, and B, after. Functions are known by module\n"
         "and name, wherever their lines have moved to. Several on each side, with --\n"
-        "between: medians. Exit status 3 when a limit is exceeded.",
+        "between: medians. Exit status 3 when a limit is exceeded; 1 when a recording\n"
+        "is not COMPLETE and there is a limit.",
         epilog="Examples:\n" + EXAMPLES,
         formatter_class=common.Raw,
         allow_abbrev=False,
     )
     p.add_argument(
         "dirs", nargs="*", metavar="DIR",
-        help=f"A and B ({folder.DEFAULT}.old and {folder.DEFAULT}; B alone may be left out)",
+        help=f"A and B ({folder.DEFAULT}.old and {folder.DEFAULT})",
     )  # fmt: skip
     common.add_patterns(p.add_argument_group("which part"))
     group = p.add_argument_group("limits")
-    group.add_argument("--max-calls", metavar="+N|+N%", help="no function may be called more often")
     group.add_argument(
-        "--max-total", metavar="+TIME|+N%", help="all that is compared may not take longer"
+        "--max-calls", metavar="+N|+N%", help="how much more often each function may be called"
     )
-    p.add_argument("--paths", action="store_true", help="by call path: only what has changed there")
-    p.add_argument("--sort", choices=SORT, default="change", help="change: calls, then time")
+    group.add_argument(
+        "--max-total", metavar="+TIME|+N%", help="how much longer all that is compared may take"
+    )
+    p.add_argument("--paths", action="store_true",
+                   help="by call path: those with other calls (JSON: all)")  # fmt: skip
+    p.add_argument("--sort", choices=SORT, help="change (calls, then time) unless told")
     p.add_argument("--limit", metavar="N", help="N rows (0: all; 50 on a terminal)")
     p.add_argument("--format", choices=("text", "json"), default="text")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
+    p.add_argument("-q", "--quiet", action="store_true", help="only what exceeds a limit")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")
-    a = p.parse_args(words[:cut])
-    return common.run(lambda: _diff(a, *_sides(a.dirs, second)))
+    a = p.parse_intermixed_args([BETWEEN if word == "--" else word for word in words])
+    return common.run(lambda: _diff(a, *_sides(a.dirs)))
 
 
-def _sides(first: list[str], second: list[str] | None) -> tuple[list[str], list[str]]:
-    if second is not None:
-        if not first or not second:
+def _sides(dirs: list[str]) -> tuple[list[str], list[str]]:
+    if BETWEEN in dirs:
+        at = dirs.index(BETWEEN)
+        before, after = dirs[:at], dirs[at + 1 :]
+        if not before or not after or BETWEEN in after:
             raise opts.OptionError("-- stands between the recordings of A and those of B")
-        return first, second
-    if len(first) > 2:
-        raise opts.OptionError(f"{len(first)} recordings: put -- between those of A and those of B")
-    before = first[0] if first else folder.DEFAULT + ".old"
-    return [before], [first[1] if len(first) > 1 else folder.DEFAULT]
+        return before, after
+    if len(dirs) > 2:
+        raise opts.OptionError(f"{len(dirs)} recordings: put -- between those of A and those of B")
+    old = folder.DEFAULT + ".old"
+    if not dirs and os.path.isdir(folder.DEFAULT) and not os.path.exists(old):
+        raise opts.OptionError(f"there is no earlier recording ({old}): record once more")
+    return dirs[:1] or [old], dirs[1:] or [folder.DEFAULT]
 
 
 def _diff(a: Namespace, before: list[str], after: list[str]) -> int:
     filters = common.patterns_of(a)
     filters["depth"] = filters["depth"] or None
-    most_calls = _limit("--max-calls", a.max_calls, None)
-    most_total = _limit("--max-total", a.max_total, opts.checked_duration)
-    terminal = not a.output and common.on_terminal()
-    given = None if a.limit is None else opts.checked_int("--limit", a.limit, least=0)
-    limit = given if given is not None else 50 if terminal and a.format == "text" else 0
+    most_calls, most_total = _limit("--max-calls", a.max_calls), _limit("--max-total", a.max_total)
+    limit = _rows(a)
     names = [*before, *after]
     recordings = [common.opened(name) for name in names]
     progress = common.Progress(sum(each.events_total() for each in recordings))
-    sides = [
-        compare.Side(part, filters, progress)
-        for part in (recordings[: len(before)], recordings[len(before) :])
+    split = len(before)
+    found = Comparison(recordings[:split], recordings[split:], filters, progress)
+    changes = found.functions()
+    exceeded = [
+        *_more_calls(changes, most_calls, a.max_calls),
+        *_more_total(found, most_total, a.max_total),
     ]
-    changes = compare.functions(*sides)
-    shown = list(compare.paths(*sides)) if a.paths else changes
+    # Who calls is looked for only where a limit is exceeded.
+    paths = list(found.paths()) if a.paths or any(change for _, change in exceeded) else []
     progress.end()
-    if a.format == "json":
-        text = _json(shown, changes) + "\n"
-    else:
-        rows = _tree(shown) if a.paths else _table(_sorted(shown, a.sort), limit)
-        text = "\n".join([*rows, "", _summary(changes)]) + "\n"
+    if not a.quiet:
+        shown = paths if a.paths else _sorted(changes, a.sort or "change")[: limit or None]
+        try:
+            _write(a, _json(shown, found, exceeded, names, split) if a.format == "json" else
+                   _text(shown, changes, found, a.paths))  # fmt: skip
+        except BrokenPipeError:
+            pass  # who reads no further still wants the status
+    part = any(filters.values())
+    for line in _explained(exceeded, paths, part):
+        common.refuse(line, 3)
+    limits = most_calls is not None or most_total is not None
+    status = _state(names, recordings, found.unmatched(), limits)
+    return status or (3 if exceeded else 0)
+
+
+def _rows(a: Namespace) -> int:
+    for option in ("limit", "sort"):
+        if a.paths and getattr(a, option) is not None:
+            raise opts.OptionError(f"--{option} does not go with --paths")
+    if a.limit is not None:
+        return opts.checked_int("--limit", a.limit, least=0)
+    return 50 if not a.output and common.on_terminal() and a.format == "text" else 0
+
+
+def _write(a: Namespace, text: str) -> None:
     with (
         common.output(a.output, not a.no_pager and a.format == "text") as fd,
         open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file,
     ):
         file.write(text)
-    limits = most_calls is not None or most_total is not None
-    status = _state(names, recordings, limits)
-    exceeded = [*_more_calls(changes, most_calls), *_more_total(changes, most_total)]
-    for line in _explained(exceeded, sides):
-        common.refuse(line, 3)
-    return status or (3 if exceeded else 0)
 
 
 # ---- limits --------------------------------------------------------------------------------------
 
-Limit = Callable[[int], float]  # the most that may be, by what was
+Limit = Callable[[int], Fraction | int]  # the most that may be, by what was
 
 
-def _limit(option: str, text: str | None, also: Callable[[str], int] | None) -> Limit | None:
+def _limit(option: str, text: str | None) -> Limit | None:
     if text is None:
         return None
-    match = LIMIT.fullmatch(text)
-    if match:
-        number, percent = int(match[1]), match[2]
-        if percent:
-            return lambda was: was * (1 + number / 100)
-        if also is None:
-            return lambda was: was + number
-    if also is not None and text.startswith("+"):
-        ns = also(text[1:])
-        return lambda was: was + ns
-    wanted = "+TIME or +N%" if also else "+N or +N%"
-    raise opts.OptionError(f"{option} takes {wanted}, not '{text}'")
+    percent = PERCENT.fullmatch(text)
+    if percent:
+        factor = 1 + Fraction(percent[1]) / 100  # no float: 15 % more than 100 is 115
+        return lambda was: was * factor
+    calls = option == "--max-calls"
+    match = (AMOUNT if calls else TIME).fullmatch(text)
+    if match is None:
+        wanted = "+N or +N%" if calls else "+TIME (ns, us, ms, s) or +N%"
+        raise opts.OptionError(f"{option} takes {wanted}, not '{text}'")
+    more = int(match[1]) if calls else opts.checked_duration(match[1])
+    return lambda was: was + more
 
 
-def _more_calls(changes: list[Change], most: Limit | None) -> list[tuple[str, Change | None]]:
-    if most is None:
-        return []
-    found: list[tuple[str, Change | None]] = []
-    for change in _sorted(changes, "change"):
+Exceeded = tuple[str, Change | None]  # a line, and the function that it is of
+
+
+def _more_calls(changes: list[Change], most: Limit | None, limit: str) -> Iterator[Exceeded]:
+    for change in _sorted(changes, "change") if most is not None else []:
         was, now = (side.calls if side else 0 for side in (change.a, change.b))
-        if now > most(was):
+        if most is not None and now > most(was):
             name = f"{change.module}.{change.function}"
-            found.append((f"{name} is called more often: {_number(was, now)}", change))
-    return found
+            yield f"{name} is called more often: {_number(was, now)}, limit {limit}", change
 
 
-def _more_total(changes: list[Change], most: Limit | None) -> list[tuple[str, Change | None]]:
-    was, now = _traced(changes)
-    if most is None or now <= most(was):
-        return []
-    return [(f"it takes longer: {_time(was, now)}", None)]
+def _more_total(found: Comparison, most: Limit | None, limit: str) -> Iterator[Exceeded]:
+    was, now = found.traced_ns()
+    if most is not None and now > most(was):
+        yield f"it takes longer: {_time(was, now)}, limit {limit}", None
 
 
-def _explained(
-    exceeded: list[tuple[str, Change | None]], sides: list[compare.Side]
-) -> Iterable[str]:
-    """Each with who calls: the chains are looked at only when a limit is exceeded."""
-    chains = list(compare.paths(*sides)) if any(change for _, change in exceeded) else []
-    for text, change in exceeded[:20]:
+def _explained(exceeded: list[Exceeded], paths: list[Change], part: bool) -> Iterator[str]:
+    """Each with who calls."""
+    outermost = "what is not shown" if part else "the top level"
+    for text, change in exceeded[:NAMED]:
         who = [
-            f"{caller or 'the top level'} {_number(was, now)}"
-            for caller, was, now in (compare.callers(chains, change) if change else [])
+            f"{caller or outermost} {_number(was, now)}"
+            for caller, was, now in (compare.callers(paths, change) if change else [])
             if was != now
         ]
         more = f"; by {', '.join(who[:4])}{', ...' if len(who) > 4 else ''}" if who else ""
         yield text + more
-    if len(exceeded) > 20:
-        yield f"and {len(exceeded) - 20} functions more"
+    others = len(exceeded) - NAMED
+    if others > 0:
+        yield f"and {others} function{'s' if others > 1 else ''} more"
 
 
-def _state(names: list[str], recordings: list[Recording], limits: bool) -> int:
-    """What is damaged or missing; with limits nothing may be, else they would judge less."""
+def _state(
+    names: list[str], recordings: list[Recording], unmatched: list[str], limits: bool
+) -> int:
+    """What is damaged, missing or matched by no pattern; where there are limits none of that may
+    be, or they would judge less than they say."""
     status = 0
     for name, recording in zip(names, recordings, strict=True):
-        status |= common.status_of(recording, name)
-        if limits and recording.missing():
-            status |= common.refuse(f"cannot judge: events of {name} are missing", 1)
+        damaged = common.status_of(recording, name)
+        if limits and not damaged and recording.why_incomplete():
+            damaged = common.refuse(f"cannot judge: {name} is not COMPLETE", 1)
+        status |= damaged
+    for pattern in unmatched:
+        common.refuse(f"warning: nothing matched '{pattern}'", 0)
+        if limits:
+            status |= common.refuse(f"cannot judge: nothing matched '{pattern}'", 1)
+    seen = {name: _asked_for(recording) for name, recording in zip(names, recordings, strict=True)}
+    other = next((name for name in names if seen[name] != seen[names[0]]), None)
+    if other is not None:
+        common.refuse(
+            f"note: {names[0]} was recorded with {seen[names[0]] or 'no options'}, {other} with"
+            f" {seen[other] or 'none'}: one may hold what the other leaves out",
+            0,
+        )
     return status
+
+
+def _asked_for(recording: Recording) -> str:
+    """The options that decide what a recording holds."""
+    words = shlex.split(recording.run["facts"].get("command", ""))[2:]
+    kept = []
+    for word in words:
+        if not word.startswith("--"):
+            break
+        if not word.startswith(("--output", "--quiet", "--ring", "--max-size")):
+            kept.append(word)
+    return " ".join(sorted(kept))
 
 
 # ---- text ----------------------------------------------------------------------------------------
@@ -185,7 +239,7 @@ def _sorted(changes: list[Change], by: str) -> list[Change]:
             "self": (-abs(change.self_ns),), "name": (),
         }[by]  # fmt: skip
 
-    by_name = sorted(changes, key=lambda change: (change.function, change.module, change.line))
+    by_name = sorted(changes, key=lambda change: (change.module, change.function, change.line))
     return sorted(by_name, key=key)
 
 
@@ -194,8 +248,8 @@ def _number(was: int, now: int) -> str:
 
 
 def _time(was: int, now: int) -> str:
-    change = f" ({now / was - 1:+.0%})" if was else ""
-    return f"{time_text(was)} -> {time_text(now)}{change}"
+    change = f"{now / was - 1:+.0%}" if was else "+0%"
+    return f"{time_text(was)} -> {time_text(now)}" + (f" ({change})" if change[1:] != "0%" else "")
 
 
 def _calls(change: Change) -> str:
@@ -206,42 +260,52 @@ def _calls(change: Change) -> str:
     return _number(was.calls, now.calls) + (f", differ in {differ}" if differ else "")
 
 
-def _times(change: Change, which: str) -> str:
-    was, now = (getattr(side, which) if side else 0 for side in (change.a, change.b))
-    if change.a is None or change.b is None:
-        return time_text(was or now)
-    return _time(was, now) + _spread(change.a, change.b, which)
+def _total(change: Change) -> str:
+    """With half of what lies between the runs of each side, where there are several."""
+    was, now = change.a, change.b
+    if was is None or now is None:
+        return time_text((was or now).total_ns if was or now else 0)  # type: ignore[union-attr]
+    spread = ""
+    if (was.spread_ns or now.spread_ns) and was.total_ns and now.total_ns:
+        parts = (f"{side.spread_ns / 2 / side.total_ns:.0%}" for side in (was, now))
+        spread = f" +-{', '.join(parts)}"
+    return _time(was.total_ns, now.total_ns) + spread
 
 
-def _spread(a: Figures | None, b: Figures | None, which: str) -> str:
-    """Half of what lies between the runs of a side, of several."""
-    if which != "total_ns" or a is None or b is None or not (a.spread_ns or b.spread_ns):
-        return ""
-    parts = [f"{side.spread_ns / 2 / (side.total_ns or 1):.0%}" for side in (a, b)]
-    return f" +-{parts[0]}, {parts[1]}"
+def _own(change: Change) -> str:
+    was, now = (side.self_ns if side else 0 for side in (change.a, change.b))
+    return _time(was, now) if change.a and change.b else time_text(was or now)
 
 
 def _where(change: Change) -> str:
-    return f"{change.file.rpartition('/')[2]}:{change.line}" if change.file else change.module
+    return f"{change.file.rpartition('/')[2]}:{change.line}" if change.file else ""
 
 
-def _table(changes: list[Change], limit: int) -> list[str]:
-    shown = changes[:limit] if limit else changes
+def _name(change: Change) -> str:
+    name = opts.printable(f"{change.module}.{change.function}")
+    return name if len(name) <= WIDEST else name[: WIDEST - 3] + "..."
+
+
+def _text(shown: list[Change], changes: list[Change], found: Comparison, paths: bool) -> str:
+    rows = _tree(shown) if paths else _table(shown)
+    if not paths and len(shown) < len(changes):
+        rows.append(f"... {len(changes) - len(shown)} more (--limit 0)")
+    return "\n".join([*rows, "", _summary(changes, found)]) + "\n"
+
+
+def _table(changes: list[Change]) -> list[str]:
     rows = [("Function Name", "Calls", "Total Execution Time", "Self Time", "Where")]
     rows += [
-        (change.function, _calls(change), _times(change, "total_ns"), _times(change, "self_ns"),
-         _where(change))
-        for change in shown
+        (_name(change), _calls(change), _total(change), _own(change),
+         opts.printable(_where(change)))
+        for change in changes
     ]  # fmt: skip
-    cells = [[opts.printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
+        for row in rows
     ]
     lines.insert(1, "-" * max(map(len, lines)))
-    if len(shown) < len(changes):
-        lines.append(f"... {len(changes) - len(shown)} more (--limit 0)")
     return lines
 
 
@@ -253,25 +317,18 @@ def _tree(changes: list[Change]) -> list[str]:
         if change.calls or change.a is None or change.b is None or change.depth == leads_to:
             wanted.append(change)
             leads_to = change.depth - 1
-    rows = [("Calls", "Total Execution Time", "Function")]
+    rows = [("Calls", "Total Execution Time", "Function Name")]
     rows += [
-        (_calls(change), _times(change, "total_ns"),
-         "  " * min(change.depth, 60) + opts.printable(change.function))
+        (_calls(change), _total(change), "  " * min(change.depth, 60) + _name(change))
         for change in reversed(wanted)
-    ]  # fmt: skip
+    ]
     if len(rows) == 1:
         return ["Every call path has as many calls as before."]
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
     return [f"{calls:<{widths[0]}}  {total:<{widths[1]}}  {name}" for calls, total, name in rows]
 
 
-def _traced(changes: list[Change]) -> tuple[int, int]:
-    """The time of all that is compared, on each side, in ns."""
-    was = sum(change.a.self_ns for change in changes if change.a)
-    return was, sum(change.b.self_ns for change in changes if change.b)
-
-
-def _summary(changes: list[Change]) -> str:
+def _summary(changes: list[Change], found: Comparison) -> str:
     new = sum(change.a is None for change in changes)
     gone = sum(change.b is None for change in changes)
     other = sum(bool(c.calls) for c in changes if c.a is not None and c.b is not None)
@@ -280,24 +337,35 @@ def _summary(changes: list[Change]) -> str:
     now = sum(change.b.calls for change in changes if change.b)
     return (
         f"functions: {new} new, {gone} gone, {other} called more or less often, {alike} alike;"
-        f" calls: {_number(was, now)}; time: {_time(*_traced(changes))}"
+        f" calls: {_number(was, now)}; time: {_time(*found.traced_ns())}"
     )
 
 
 # ---- JSON ----------------------------------------------------------------------------------------
 
 
-def _json(shown: list[Change], changes: list[Change]) -> str:
-    was, now = _traced(changes)
-    rows = [
-        {
-            "path": list(change.path), "function": change.function, "module": change.module,
-            "file": change.file, "line": change.line,
-            "a": change.a._asdict() if change.a else None,
-            "b": change.b._asdict() if change.b else None,
-            "calls": change.calls, "total_ns": change.total_ns, "self_ns": change.self_ns,
-        }
-        for change in shown
-    ]  # fmt: skip
-    whole = {"self_ns_a": was, "self_ns_b": now, "rows": rows}
-    return json.dumps(whole, indent=1).encode("utf-8", "replace").decode()
+def _json(
+    shown: list[Change],
+    found: Comparison,
+    exceeded: list[Exceeded],
+    names: list[str],
+    split: int,
+) -> str:
+    was, now = found.traced_ns()
+    whole: dict[str, Any] = {
+        "a": {"recordings": names[:split], "self_ns": was},
+        "b": {"recordings": names[split:], "self_ns": now},
+        "exceeded": [text for text, _ in exceeded],
+        "rows": [
+            {
+                "path": change.path, "function": change.function, "module": change.module,
+                "file": change.file, "line": change.line,
+                "a": change.a._asdict() if change.a else None,
+                "b": change.b._asdict() if change.b else None,
+                "calls_more": change.calls, "total_ns_more": change.total_ns,
+                "self_ns_more": change.self_ns,
+            }
+            for change in shown
+        ],
+    }  # fmt: skip
+    return json.dumps(whole, indent=1) + "\n"

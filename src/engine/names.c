@@ -1,5 +1,5 @@
-/* What a code object says of itself: its strings as UTF-8, its absolute file, its module, its kind.
- * Called by codes.c at first sight; runs no code of the program. GIL held. */
+/* What a code object says of itself: its strings as UTF-8, its absolute file, its module, its kind;
+ * a type's module. Called by codes.c at first sight; runs no code of the program. GIL held. */
 #include "engine/codes.h"
 
 /* A str as UTF-8; lone surrogates as three bytes each. `*keep` owns the bytes when they are not

@@ -179,7 +179,7 @@ ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
         Py_XDECREF(keep);
         Py_DECREF(module);
     }
-    else if (with_module && dot != NULL) {
+    else if (with_module && dot != NULL && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
         ft_strbuf_add_printable(v->b,
                                 (struct ft_str){type->tp_name, (size_t)(dot + 1 - type->tp_name)});
     }

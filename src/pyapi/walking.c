@@ -234,9 +234,9 @@ ft_tap_nodes(PyObject *op, PyObject *Py_UNUSED(unused))
     for (size_t i = 1; list != NULL && i < n; i++) {
         const struct ft_tree_node *node = &nodes[i];
         PyObject *row = Py_BuildValue(
-            "INNNIKKKN", node->parent, ft_name_to_str(node->func->name),
+            "INNNIIKKKN", node->parent, ft_name_to_str(node->func->name),
             ft_name_to_str(node->func->module), ft_name_to_str(node->func->file), node->func->line,
-            node->calls, node->total, node->self, PyBool_FromLong(node->cut));
+            node->func->column, node->calls, node->total, node->self, PyBool_FromLong(node->cut));
         if (row == NULL) {
             Py_CLEAR(list);
             break;

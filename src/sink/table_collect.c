@@ -263,7 +263,7 @@ tell_edge(void *ctx, uint64_t key, uint64_t calls)
     const struct telling *t = ctx;
     const struct table_stat *stats = t->lane->stats;
     uint32_t by = (uint32_t)(key >> 32), id = (uint32_t)key - 1;
-    /* Both have been seen in this lane; of one that ended there may have been no memory for them. */
+    /* Both were seen in this lane; in that of the ended there may have been no memory for them. */
     const struct ft_func *func = id < t->lane->nstats ? stats[id].func : NULL;
     const struct ft_func *caller = by > 0 && by <= t->lane->nstats ? stats[by - 1].func : NULL;
     if (func != NULL && (caller != NULL || by == 0)) {
