@@ -73,11 +73,11 @@ def run(programs: int, jobs: int, seed: int, whole: bool) -> int:
                     print(f"seed {number}: {text}")
     seconds = time.monotonic() - begun
     version = ".".join(map(str, sys.version_info[:3]))
+    print("compared: " + ", ".join(f"{level} {count}" for level, count in compared.items()))
     print(
         f"oracle: Python {version}: {programs} programs, {events} events each way,"
         f" {failed} programs with differences, {programs / seconds:.0f} programs/s"
     )
-    print("compared: " + ", ".join(f"{level} {count}" for level, count in compared.items()))
     return 1 if failed else 0
 
 
