@@ -161,7 +161,8 @@ Exceeded = tuple[str, Change | None]  # a line, and the function that it is of
 
 
 def _more_calls(changes: list[Change], most: Limit | None, limit: str) -> Iterator[Exceeded]:
-    for change in _sorted(changes, "change") if most is not None else []:
+    by_name = _sorted(changes, "name")
+    for change in sorted(by_name, key=lambda c: -c.calls) if most is not None else []:
         was, now = (side.calls if side else 0 for side in (change.a, change.b))
         if most is not None and now > most(was):
             name = f"{change.module}.{change.function}"
