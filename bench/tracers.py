@@ -41,16 +41,7 @@ class TextTracer:
             depth -= 1
             write(f"{'    ' * depth}Raising {code.co_qualname}\n")
 
-        _switch_on(
-            {
-                "PY_START": on_start,
-                "PY_RESUME": on_start,
-                "PY_THROW": on_start,
-                "PY_RETURN": on_return,
-                "PY_YIELD": on_return,
-                "PY_UNWIND": on_unwind,
-            }
-        )
+        _switch_on(on_start, on_return, on_unwind)
 
     def stop(self) -> None:
         """Switch off and close the file."""
@@ -86,16 +77,7 @@ class ReportTracer:
         def on_unwind(code, offset, exc):
             on_return(code, offset, exc)
 
-        _switch_on(
-            {
-                "PY_START": on_start,
-                "PY_RESUME": on_start,
-                "PY_THROW": on_start,
-                "PY_RETURN": on_return,
-                "PY_YIELD": on_return,
-                "PY_UNWIND": on_unwind,
-            }
-        )
+        _switch_on(on_start, on_return, on_unwind)
 
     def stop(self) -> None:
         """Switch off."""
@@ -205,13 +187,18 @@ class CountLines(Count):
         return trace
 
 
-def _switch_on(callbacks: dict) -> None:
+def _switch_on(on_start, on_return, on_unwind) -> None:
     sys.monitoring.use_tool_id(TOOL, "baseline")
     mask = 0
-    for name, callback in callbacks.items():
-        event = getattr(EVENTS, name)
-        sys.monitoring.register_callback(TOOL, event, callback)
-        mask |= event
+    for names, callback in (
+        (("PY_START", "PY_RESUME", "PY_THROW"), on_start),
+        (("PY_RETURN", "PY_YIELD"), on_return),
+        (("PY_UNWIND",), on_unwind),
+    ):
+        for name in names:
+            event = getattr(EVENTS, name)
+            sys.monitoring.register_callback(TOOL, event, callback)
+            mask |= event
     sys.monitoring.set_events(TOOL, mask)
 
 

@@ -17,8 +17,6 @@ from pyftrace import folder
 from pyftrace.options import OptionError, checked_duration, checked_int, printable
 from pyftrace.recording import Recording, checked_span
 
-Raw = argparse.RawDescriptionHelpFormatter
-
 
 class Parser(argparse.ArgumentParser):
     """One line for a mistake, as everywhere."""
@@ -27,15 +25,20 @@ class Parser(argparse.ArgumentParser):
         sys.exit(refuse(f"{message} (pyftrace {self.prog.split()[-1]} -h)", 2))
 
 
-def parser(verb: str, what: str, examples: str) -> Parser:
-    """A parser with DIR and examples at its end."""
-    found = Parser(
+def bare_parser(verb: str, what: str, examples: str) -> Parser:
+    """A parser with examples at its end."""
+    return Parser(
         prog=f"pyftrace {verb}",
         description=what,
         epilog="Examples:\n" + examples,
-        formatter_class=Raw,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+
+
+def parser(verb: str, what: str, examples: str) -> Parser:
+    """The same, with DIR."""
+    found = bare_parser(verb, what, examples)
     found.add_argument(
         "dir", nargs="?", default=folder.DEFAULT, metavar="DIR",
         help=f"the recording ({folder.DEFAULT})",
@@ -247,3 +250,12 @@ def output(file: str | None, pager: bool = True) -> Iterator[int]:
                 pass
             process.wait()
             signal.signal(signal.SIGINT, before)
+
+
+def write(text: str, file: str | None, pager: bool) -> None:
+    """A whole text to where :func:`output` leads."""
+    with (
+        output(file, pager) as fd,
+        open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as stream,
+    ):
+        stream.write(text)

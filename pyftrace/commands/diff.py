@@ -37,15 +37,13 @@ BETWEEN = "\0--"  # no file's name
 
 def main(words: list[str]) -> int:
     """The exit status; 3 when a limit is exceeded."""
-    p = common.Parser(
-        prog="pyftrace diff",
-        description="Compare recordings: A, before, and B, after. Functions are known by module\n"
+    p = common.bare_parser(
+        "diff",
+        "Compare recordings: A, before, and B, after. Functions are known by module\n"
         "and name, wherever their lines have moved to. Several on each side, with --\n"
         "between: medians. Exit status 3 when a limit is exceeded; 1 when a recording\n"
         "is not COMPLETE and there is a limit.",
-        epilog="Examples:\n" + EXAMPLES,
-        formatter_class=common.Raw,
-        allow_abbrev=False,
+        EXAMPLES,
     )
     p.add_argument(
         "dirs", nargs="*", metavar="DIR",
@@ -106,9 +104,12 @@ def _diff(a: Namespace, before: list[str], after: list[str]) -> int:
     progress.end()
     if not a.quiet:
         shown = paths if a.paths else _sorted(changes, a.sort or "change")[: limit or None]
+        text = (
+            _json(shown, found, exceeded, names, split) if a.format == "json"
+            else _text(shown, changes, found, a.paths)
+        )  # fmt: skip
         try:
-            _write(a, _json(shown, found, exceeded, names, split) if a.format == "json" else
-                   _text(shown, changes, found, a.paths))  # fmt: skip
+            common.write(text, a.output, not a.no_pager and a.format == "text")
         except BrokenPipeError:
             pass  # who reads no further still wants the status
     part = any(filters.values())
@@ -126,14 +127,6 @@ def _rows(a: Namespace) -> int:
     if a.limit is not None:
         return opts.checked_int("--limit", a.limit, least=0)
     return 50 if not a.output and common.on_terminal() and a.format == "text" else 0
-
-
-def _write(a: Namespace, text: str) -> None:
-    with (
-        common.output(a.output, not a.no_pager and a.format == "text") as fd,
-        open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file,
-    ):
-        file.write(text)
 
 
 # ---- limits --------------------------------------------------------------------------------------

@@ -64,10 +64,7 @@ def _graph(a: Namespace) -> int:
         if not found:
             return common.refuse(f"no function of the recording matches '{a.func}'", 1)
         lines = [*backtrace_lines(found), "", *callee_lines(found, a.min_time, depth)]
-    with common.output(a.output, not a.no_pager) as fd:
-        text = "\n".join(lines) + "\n"
-        with open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as file:
-            file.write(text)
+    common.write("\n".join(lines) + "\n", a.output, not a.no_pager)
     return common.status_of(recording)
 
 
