@@ -4,14 +4,9 @@
  * recording; every event costs at least a byte of a file; a call is left at the depth at which it
  * was entered; two walks tell the same. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "container.h"
+#include "files.h"
 #include "sink/dump.h"
 #include "sink/output.h"
 #include "sink/select.h"
@@ -20,7 +15,6 @@
 #include "sink/tree.h"
 #include "trace/walker.h"
 
-#define PATH_ROOM 256
 #define DAMAGE_MAX (4096 + 512)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,77 +29,6 @@ enum plan {
     PLAN_LEAST = 1 << 6,
     PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls */
 };
-
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "reader.c:%d: not so: %s\n", __LINE__, #condition);                    \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-static const char *const file_names[FILES] = FUZZ_FILE_NAMES;
-static char folder[PATH_ROOM];
-
-static void
-path_of(char path[PATH_ROOM], unsigned file)
-{
-    int n = snprintf(path, PATH_ROOM, "%.200s/%s", folder, file_names[file]);
-    MUST(n > 0 && n < PATH_ROOM);
-}
-
-static void
-remove_folder(void)
-{
-    char path[PATH_ROOM];
-    for (unsigned file = 0; file < FILES; file++) {
-        path_of(path, file);
-        unlink(path);
-    }
-    rmdir(folder);
-}
-
-static void
-make_folder(void)
-{
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(folder, sizeof(folder), "%s/pyftrace-fuzz-XXXXXX", base);
-    MUST(mkdtemp(folder) != NULL);
-    atexit(remove_folder);
-}
-
-/* Files not named by the input are removed; `there` remembers what the one before left. */
-static void
-write_files(const uint8_t *data, size_t size)
-{
-    static unsigned there;
-    char path[PATH_ROOM];
-    int fds[FILES];
-    struct piece piece;
-    memset(fds, 0xff, sizeof(fds));
-    for (size_t next = 1; fuzz_piece(data, size, &next, &piece);) {
-        if (fds[piece.file] < 0) {
-            path_of(path, piece.file);
-            fds[piece.file] = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-            MUST(fds[piece.file] >= 0);
-        }
-        ssize_t n = pwrite(fds[piece.file], data + piece.body, piece.len, (off_t)piece.at);
-        MUST(n == (ssize_t)piece.len);
-    }
-    for (unsigned file = 0; file < FILES; file++) {
-        if (fds[file] >= 0) {
-            close(fds[file]);
-            there |= 1u << file;
-        }
-        else if (there & 1u << file) {
-            path_of(path, file);
-            unlink(path);
-            there &= ~(1u << file);
-        }
-    }
-}
 
 /* ---- a sink that judges ---------------------------------------------------------------------- */
 
@@ -287,6 +210,18 @@ sink_of(unsigned plan, struct ft_output *out)
     }
 }
 
+/* Lines, and nothing that a terminal acts on. Coverage of it would cost more than the reader. */
+__attribute__((no_sanitize("coverage"))) static bool
+is_lines(const char *text, size_t len)
+{
+    for (size_t at = 0; at < len; at++) {
+        if ((unsigned char)text[at] < ' ' && text[at] != '\n') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static uint64_t
 sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
 {
@@ -313,9 +248,7 @@ sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
     sink->ops->close(sink);
     out->close(out);
     if ((plan & PLAN_SINK) == 0 && !(plan & PLAN_OTHER)) {
-        for (size_t at = 0; at < b.len; at++) {      /* lines, and nothing a terminal acts on */
-            MUST((unsigned char)b.data[at] >= ' ' || b.data[at] == '\n');
-        }
+        MUST(is_lines(b.data, b.len));
     }
     ft_strbuf_fini(&b);
     return events;
@@ -325,15 +258,11 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ft_trace *t;
-    if (folder[0] == '\0') {
-        make_folder();
-    }
     if (size == 0) {
         return 0;
     }
     unsigned plan = data[0];
-    write_files(data, size);
-    int error = ft_trace_open(folder, &t);
+    int error = ft_trace_open(fuzz_files(data, size), &t);
     if (error) {
         MUST(error == ENOENT || error == EINVAL);
         return 0;
