@@ -166,6 +166,10 @@ def _arm_recorder(options: opts.Options) -> None:
             options = options.replace(output=path, run_id=run_id)
             if not options.no_children:
                 os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
+        if options.dump_on and _engine.is_main():
+            from pyftrace import flight
+
+            flight.forget_before_exec(_engine, path)
         tap = _engine.Tap(
             "record",
             folder=path,
@@ -184,7 +188,15 @@ def _arm_recorder(options: opts.Options) -> None:
         return
     import atexit
 
-    atexit.register(_finish_recorder, _engine, tap, options)
+    finish = _finish_recorder
+    if options.dump_on:
+        from pyftrace import flight
+
+        finish = flight.end
+        if _engine.is_main():
+            flight.watch_signals(tap, options)
+            flight.end_in_children(_engine, tap, options)
+    atexit.register(finish, _engine, tap, options)
     try:
         _engine.arm(
             tap,
@@ -193,7 +205,7 @@ def _arm_recorder(options: opts.Options) -> None:
         )
     except (RuntimeError, MemoryError) as error:
         reason = str(error) or "out of memory"
-        atexit.unregister(_finish_recorder)
+        atexit.unregister(finish)
         tap.close()
         note_failure(path, reason)
         say(f"{reason}; running untraced")

@@ -31,7 +31,10 @@ class Tap:
     ``run`` if that is given (``RuntimeError``). ``callers`` records the lines of calls, and a
     report counts by caller then; ``ring`` keeps the last bytes of each thread (0: all), ``facts``
     are keys and values by turns, as UTF-8, that are kept of the process. With ``one_process`` a
-    forked child leaves it.
+    forked child leaves it. With ``dump_on`` it is a flight recorder: its rings lie in ``folder``
+    and become dumps there, at most ``max_dumps``, when an exception goes where nothing is recorded
+    (``("exception", GLOB, 0)``, every mistake if GLOB is empty) or a function's call takes longer
+    than ns (``("slow", PATTERN, ns)``).
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Tap:
         folder: str | None = None,
         run: str | None = None,
         callers: bool = False,
+        dump_on: tuple[tuple[str, str, int], ...] = ...,
+        max_dumps: int = 0,
         ring: int = 0,
         facts: tuple[bytes, ...] = (),
         percentiles: bool = False,
@@ -85,6 +90,12 @@ class Tap:
     def close(self) -> None:
         """Detach, flush and close ``file``; a recorder writes its end mark. Collected rows can
         still be read."""
+    def dump(self, reason: str) -> int:
+        """Make what a flight recorder's ring holds a dump: its number; 0 when it is not made:
+        nothing was called since the last, there are enough, or no room."""
+    def dump_exception(self, type: str, where: str) -> None:
+        """The same for an exception of that type, if it is one of the reasons; ``where`` says what
+        it did: "ended the program"."""
     def rows(self) -> list[tuple[Any, ...]]:
         """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
         max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
@@ -107,6 +118,10 @@ class Tap:
     def left_out(self) -> list[tuple[str, int]]:
         """(top-level package, functions) called and out of scope: those that user code called
         directly, or if there are none all, in order of first call."""
+    @property
+    def flight(self) -> tuple[str, int, int, list[str]] | None:
+        """Of a flight recorder that is not closed: (folder of its ring, dumps made by this process,
+        dumps that could not be made, patterns of ``slow`` that matched nothing so far)."""
     @property
     def lines(self) -> int:
         """Tree lines written so far."""

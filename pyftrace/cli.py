@@ -43,6 +43,7 @@ Examples:
   pyftrace record app.py                        into pyftrace.data; then: pyftrace replay
   pyftrace record -a --values safe -o run.data -m package
   pyftrace record --ring 16M server.py          the last 16 MiB of each thread
+  pyftrace record --dump-on exception server.py the same, kept when an exception leaves your code
   pyftrace record make test                     every Python that a command starts
   PYFTRACE='record -o /tmp/run.data' ./run.sh   the same without pyftrace in front
 """

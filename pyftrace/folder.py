@@ -6,6 +6,7 @@ import stat
 
 DEFAULT = "pyftrace.data"
 SUFFIXES = (".defs", ".lane", ".fail")
+RING, DUMP = "ring.", "dump-"  # folders within a flight recorder's directory: recordings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,8 +132,35 @@ def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
     _, first, alive = _ours(engine, path)
     if not alive or first != own_pid:
         return alive
+    if any(name.startswith(f"{RING}{own_pid}") for name in parts(path)):
+        return True
     recording = engine.Recording(path)
     return not all(item["ended_ns"] for item in recording.processes if item["pid"] == own_pid)
+
+
+def is_part(name: str) -> bool:
+    """Whether that is a ring's or a dump's name."""
+    return name.startswith((RING, DUMP))
+
+
+def parts(path: str) -> "list[str]":
+    """The dumps of a flight recorder's directory, oldest first, and then the rings: names."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return []
+    dumps = [name for name in names if name.startswith(DUMP) and name[len(DUMP) :].isdigit()]
+    rings = [name for name in names if name.startswith(RING)]
+    return [
+        name
+        for name in (*sorted(dumps, key=lambda name: int(name[len(DUMP) :])), *sorted(rings))
+        if os.path.exists(os.path.join(path, name, "run"))
+    ]
+
+
+def chosen(parts: "list[str]") -> str:
+    """The one that is looked at unless another is named: the last dump, else the last ring."""
+    return ([name for name in parts if name.startswith(DUMP)] or parts)[-1]
 
 
 def _is_own_name(name: str) -> bool:
@@ -148,22 +176,39 @@ def _rotate(engine: "Any", path: str, own_pid: int) -> None:
             raise FolderError(f"{old} is in the way and no recording of ours") from None
         if alive:
             raise FolderError(f"{old} is still being written")
-        _delete(old)
+        delete(old)
     try:
         os.rename(path, old)
     except OSError as error:
         raise FolderError(f"cannot rename {path} to {old}: {error.strerror}") from None
 
 
-def _delete(folder: str) -> None:
-    names = os.listdir(folder)
-    for name in names:
-        if not _is_own_name(name) or stat.S_ISDIR(os.lstat(os.path.join(folder, name)).st_mode):
-            raise FolderError(f"{folder} holds more than a recording ({name}); remove it yourself")
+def delete(folder: str) -> None:
+    """A recording, or a flight recorder's directory with all that it holds; FolderError when there
+    is more in it, and nothing is deleted then, or when it cannot be deleted."""
+    _check_own(folder)
     try:
-        # `run` goes last: without it nobody could tell that the rest is ours.
-        for name in sorted(names, key=lambda name: name == "run"):
-            os.unlink(os.path.join(folder, name))
-        os.rmdir(folder)
+        _delete(folder)
     except OSError as error:
         raise FolderError(f"cannot delete {folder}: {error.strerror}") from None
+
+
+def _check_own(folder: str) -> None:
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        is_folder = stat.S_ISDIR(os.lstat(path).st_mode)
+        if not (is_part(name) if is_folder else _is_own_name(name)):
+            raise FolderError(f"{folder} holds more than a recording ({name}); remove it yourself")
+        if is_folder:
+            _check_own(path)
+
+
+def _delete(folder: str) -> None:
+    # `run` goes last: without it nobody could tell that the rest is ours.
+    for name in sorted(os.listdir(folder), key=lambda name: name == "run"):
+        path = os.path.join(folder, name)
+        if is_part(name):
+            _delete(path)
+        else:
+            os.unlink(path)
+    os.rmdir(folder)

@@ -84,6 +84,10 @@ TABLE = (
     Row("--callers", "callers", "flag", RECORD, "record the line that each call comes from"),
     Row("--ring", "ring", "size", RECORD,
         "keep only the last SIZE of each thread: 4M, 512k (at least 256k)", "SIZE"),
+    Row("--dump-on", "dump_on", "reason", RECORD,
+        "keep a ring (16M) only if: exception, exception:GLOB, signal:USR1, slow:FUNC:200ms",
+        "REASON"),
+    Row("--max-dumps", "max_dumps", "int", RECORD, "keep the first N dumps (16)", "N"),
     Row("--max-size", "max_size", "size", RECORD,
         "stop recording when all files together take SIZE", "SIZE"),
     Row("--no-children", "no_children", "flag", RECORD, "not the processes that it starts"),
@@ -105,7 +109,8 @@ DEFAULTS: "dict[str, Any]" = {
     "values": None, "value_length": 120, "report": False, "sort": ("total",),
     "columns": DEFAULT_COLUMNS, "limit": None, "format": None, "output": None, "quiet": False,
     "color": "auto", "launcher_pid": 0, "package": None, "record": False, "run_id": None,
-    "callers": False, "ring": 0, "max_size": 0, "no_children": False,
+    "callers": False, "ring": 0, "max_size": 0, "no_children": False, "dump_on": (),
+    "max_dumps": 16,
 }  # fmt: skip
 
 
@@ -143,6 +148,8 @@ class Options:
         ring: int
         max_size: int
         no_children: bool
+        dump_on: tuple[str, ...]
+        max_dumps: int
 
     __slots__ = tuple(DEFAULTS)
 
@@ -161,6 +168,12 @@ class Options:
                 raise OptionError(f"{row.names[-1]} does not go with record")
             if given and not self.record and row.group == RECORD:
                 raise OptionError(f"{row.names[-1]} goes with record")
+        if self.dump_on and not self.ring:
+            object.__setattr__(self, "ring", 16 << 20)
+        if self.dump_on and self.max_size:
+            raise OptionError("--max-size does not go with --dump-on: --max-dumps bounds it")
+        if self.max_dumps != DEFAULTS["max_dumps"] and not self.dump_on:
+            raise OptionError("--max-dumps goes with --dump-on")
         if 0 < self.ring < 256 << 10:
             raise OptionError("--ring: at least 256k")
         # One ring is reserved whole, and the functions' names need room beside it.
@@ -197,7 +210,13 @@ class Options:
 
     def tap_keywords(self) -> "dict[str, Any]":
         """What the engine's Tap takes: filter and look, but not where the output goes."""
-        look = {"callers": self.callers, "ring": self.ring} if self.record else {}
+        look: dict[str, Any] = {}
+        if self.record:
+            look = {"callers": self.callers, "ring": self.ring}
+        if self.dump_on:
+            from pyftrace import flight
+
+            look |= flight.tap_keywords(self)
         return look | {
             "values": self.values or ("none" if self.record else "safe"),
             "libs": self._reach(self.libs),
@@ -239,6 +258,10 @@ def checked(row: Row, value: "Any") -> "Any":
         raise OptionError(f"{name}: {value!r} is no text") from None
     if row.kind == "append":
         return tuple(checked_pattern(name, word) for word in words)
+    if row.kind == "reason":
+        from pyftrace.flight import checked as checked_reason
+
+        return tuple(word for word in words if checked_reason(name, word))
     return _checked_words(row, [part for word in words for part in word.split(",") if part])
 
 
@@ -427,7 +450,7 @@ def _set(fields: "dict[str, Any]", row: Row, value: str) -> None:
         fields[row.dest] = fields.get(row.dest, 0) + 1
     elif row.kind in ("flag", "unflag"):
         fields[row.dest] = row.kind == "flag"
-    elif row.kind == "append":
+    elif row.kind in ("append", "reason"):
         fields[row.dest] = (*fields.get(row.dest, ()), value)
     else:
         fields[row.dest] = value
@@ -478,7 +501,7 @@ def words_of(options: Options) -> "list[str]":
             words += [name] * value
         elif row.kind in ("flag", "unflag"):
             words += [name] if value == (row.kind == "flag") else []
-        elif row.kind == "append":
+        elif row.kind in ("append", "reason"):
             words += [f"{name}={item}" for item in value]
         elif row.kind in ("words", "columns"):
             words.append(f"{name}={','.join(value) or 'none'}")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from pyftrace import _engine, api, folder
+from pyftrace import _engine, api, flight, folder
 from pyftrace._boot import process_facts, run_facts
 from pyftrace.options import Options, join
 
@@ -29,6 +29,7 @@ class _Record:
         self._all = threads == "all"
         self._path = path
         self._tap: _engine.Tap | None = None
+        self._handlers: list[tuple[int, Any]] = []
         self._lock = threading.Lock()
 
     def _open(self, options: Options) -> _engine.Tap:
@@ -41,13 +42,39 @@ class _Record:
             )
         except folder.FolderError as error:
             raise OSError(str(error)) from None
-        return _engine.Tap(
+        tap = _engine.Tap(
             "record",
             folder=path,
             run=run_id,
             facts=folder.clean(process_facts()),
             **options.tap_keywords(),
         )
+        if options.dump_on:
+            try:
+                self._handlers = flight.watch_signals(tap, options)
+            except ValueError:
+                self._close(tap)
+                raise ValueError("a signal can be watched in the main thread only") from None
+        return tap
+
+    def _close(self, tap: _engine.Tap) -> None:
+        state = tap.flight
+        flight.unwatch_signals(self._handlers)
+        self._handlers = []
+        tap.close()
+        if state is not None:
+            flight.remove_ring(state[0])
+
+    def dump(self, reason: str = "asked for") -> str | None:
+        """Of a recording with ``dump_on``: what the ring holds becomes a dump now. Its directory;
+        None when nothing was called since the last one, or there are ``max_dumps`` already."""
+        tap = self._tap
+        state = tap.flight if tap is not None else None
+        if tap is None or state is None:
+            raise RuntimeError("no recording with dump_on is entered")
+        number = tap.dump(reason)
+        home = os.path.dirname(state[0])
+        return os.path.join(home, f"{folder.DUMP}{number}") if number else None
 
     # ---- with ------------------------------------------------------------------------------------
 
@@ -70,7 +97,9 @@ class _Record:
     ) -> None:
         tap, self._tap = self._tap, None
         if tap is not None:
-            tap.close()
+            if error is not None and self._options.dump_on:
+                flight.dump_exception(tap, error, "ended the block")
+            self._close(tap)
             reason = tap.recorded[3]
             if reason:
                 import warnings
@@ -107,7 +136,7 @@ class _Switch:
                 tap = record._tap
                 if tap is None:
                     tap = record._tap = record._open(self._options)
-                    atexit.register(tap.close)
+                    atexit.register(record._close, tap)
         if record._all:
             tap.watch_all()
         tap.enter()
@@ -124,6 +153,10 @@ def record(
     ``threads="all"`` all threads. Other keywords are the command line's: ``args=True``,
     ``values="safe"``, ``callers=True``, ``function="parse*"``, ``ring="4M"``. Processes forked
     meanwhile join the recording; others are recorded by ``pyftrace record``.
+
+    With ``dump_on`` it is a flight recorder: the ring is kept only when something happens, as
+    ``path/dump-N``, at most ``max_dumps`` times: ``dump_on=["exception", "slow:handle:200ms",
+    "signal:USR1"]``, or by hand with ``dump()`` of what ``record()`` gave.
 
     >>> import pyftrace
     >>> def double(x):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyftrace import _engine
+from pyftrace import _engine, folder
 from pyftrace import options as opts
 from pyftrace.options import OptionError, Options
 from pyftrace.totals import Report
@@ -149,7 +149,9 @@ class Node:
 
 
 class Recording:
-    """A recording of ``pyftrace record``. OSError when the directory is none.
+    """A recording of ``pyftrace record``. OSError when the directory is none. A flight recorder's
+    directory stands for its last dump or, without one, for the ring of a process; :attr:`path`
+    says which.
 
     >>> import pyftrace
     >>> with pyftrace.record("run.data", include="*"):
@@ -161,6 +163,9 @@ class Recording:
 
     def __init__(self, path: "str | PathLike[str]" = "pyftrace.data") -> None:
         self.path = os.fsdecode(path)
+        parts = folder.parts(self.path)
+        if parts:
+            self.path = os.path.join(self.path, folder.chosen(parts))
         try:
             self._engine = _engine.Recording(self.path)
         except OSError as error:
@@ -198,6 +203,11 @@ class Recording:
         """What was found wrong in the files so far, in words."""
         self.threads  # noqa: B018  (decodes what its writer did not close)
         return self._engine.damage.splitlines()
+
+    @property
+    def dumped(self) -> str | None:
+        """Of a flight recorder's dump, why it was made: ``"handle took 312 ms"``."""
+        return next((p["facts"]["dump"] for p in self.processes if "dump" in p["facts"]), None)
 
     @property
     def failures(self) -> list[str]:

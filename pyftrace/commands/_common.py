@@ -145,10 +145,15 @@ def refuse(message: str, status: int) -> int:
 def opened(path: str) -> Recording:
     """The recording; SystemExit with one line when there is none."""
     try:
-        return Recording(path)
+        recording = Recording(path)
     except OSError as error:
         refuse(f"cannot read {path}: {error.strerror or error}", 1)
         raise SystemExit(1) from None
+    parts = folder.parts(path)
+    if len(parts) > 1:
+        others = ", ".join([*parts[:6], *["..."] * (len(parts) > 6)])
+        refuse(f"{path} holds {len(parts)} recordings ({others}); this is {recording.path}", 0)
+    return recording
 
 
 def status_of(recording: Recording, name: str = "the recording") -> int:

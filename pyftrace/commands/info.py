@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from typing import Any
 
-from pyftrace import _engine
+from pyftrace import _engine, folder
 from pyftrace import options as opts
 from pyftrace.cli import say
 from pyftrace.commands import _common as common
@@ -28,6 +28,9 @@ def main(words: list[str]) -> int:
 
 
 def _info(a: Namespace) -> int:
+    parts = folder.parts(a.dir)
+    if len(parts) > 1:
+        return _flight(a, parts)
     recording = common.opened(a.dir)
     found = recording.info
     if a.json:
@@ -36,6 +39,22 @@ def _info(a: Namespace) -> int:
         say("\n".join(lines(recording, found)) + "\n")
     if recording.damage:
         return common.status_of(recording)
+    return 0
+
+
+def _flight(a: Namespace, parts: list[str]) -> int:
+    """What a flight recorder's directory holds: a line for each of its recordings."""
+    found = {name: common.opened(os.path.join(a.dir, name)) for name in parts}
+    if a.json:
+        say(json.dumps({name: one.info for name, one in found.items()}, indent=1) + "\n")
+        return 0
+    width = max(map(len, parts))
+    for name, one in found.items():
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.run["wall_ns"] / 1e9))
+        why = one.dumped or "a ring: " + (one.why_incomplete() or ["it was not dumped"])[-1]
+        line = f"{name:{width}}  from {began}  {one.events_total():>9,} events  {why}"
+        say(opts.printable(line) + "\n")
+    say(f"to see one: pyftrace replay {opts.shell_word(os.path.join(a.dir, parts[-1]))}\n")
     return 0
 
 
@@ -69,6 +88,7 @@ def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
         f"recording    {os.path.abspath(recording.path)}",
         f"state        {found['state']}",
         *(f"             {reason}" for reason in found["why"]),
+        *([f"dumped       {recording.dumped}"] if recording.dumped else []),
         f"command      {command_line(facts.get('command', '?'))}",
         f"directory    {facts.get('cwd', '?')}",
         f"began        {began}" + _lasted(ended, running),

@@ -214,21 +214,40 @@ ft_space_next(struct ft_space *s, size_t len)
 }
 
 void
-ft_space_close(struct ft_space *s, uint64_t used)
+ft_space_slowly(struct ft_space *s)
+{
+    madvise(s->map, s->len, MADV_RANDOM);
+}
+
+static void
+close_at(struct ft_space *s, uint64_t used, bool hole)
 {
     int saved = errno;
     unmap(s);
     int fd = s->path ? reopen(s) : -1;
     if (fd >= 0) {
         struct stat st;
-        if (fstat(fd, &st) == 0 && used < (uint64_t)st.st_size && ftruncate(fd, (off_t)used) < 0) {
-            /* It stays as long as it is: the rest is zeros. */
+        if (fstat(fd, &st) == 0 && used < (uint64_t)st.st_size
+            && (ftruncate(fd, (off_t)used) < 0 || (hole && ftruncate(fd, st.st_size) < 0))) {
+            /* It stays as long as it is, or has no hole: the rest is zeros, or a reader says so. */
         }
         close(fd);
     }
     free(s->path);
     s->path = NULL;
     errno = saved;
+}
+
+void
+ft_space_close(struct ft_space *s, uint64_t used)
+{
+    close_at(s, used, false);
+}
+
+void
+ft_space_close_hole(struct ft_space *s, uint64_t used)
+{
+    close_at(s, used, true);
 }
 
 void

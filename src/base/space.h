@@ -23,10 +23,15 @@ struct ft_space {
  * Makes the file (mode 0600; it must not exist, nor be a link) and maps its first `len` bytes, a
  * multiple of the page size, zero-filled. `path` is copied. */
 int ft_space_create(struct ft_space *s, const char *path, size_t len);
+/* Of a large piece that will be written slowly: the kernel is not to fetch all of it, zeros, at the
+ * first touch, which takes milliseconds. */
+void ft_space_slowly(struct ft_space *s);
 /* Lets go of the piece mapped and maps the next `len` bytes behind it. */
 int ft_space_next(struct ft_space *s, size_t len);
 /* Unmaps; `used`: the file is cut to so many bytes, unless that is more than it has. */
 void ft_space_close(struct ft_space *s, uint64_t used);
+/* The same, but the file keeps its length: what was cut off is zeros that take no room. */
+void ft_space_close_hole(struct ft_space *s, uint64_t used);
 /* Unmaps and leaves the file alone: in a forked child it is the parent's. */
 void ft_space_forget(struct ft_space *s);
 /* open() with mode 0600 where neither the file nor its folder may have become a link meanwhile: it

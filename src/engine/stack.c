@@ -319,6 +319,20 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
     }
 }
 
+/* The exception goes on into what this tap does not show: into the library, say. The frame that is
+ * left is off the stack already. */
+static bool
+is_edge(struct ft_engine *e, const struct ft_thread *t, int slot, uint32_t epoch)
+{
+    struct ft_caller caller;
+    const struct ft_frame *below = t->top > 0 ? &t->stack[t->top - 1] : NULL;
+    ft_caller_of_frame(e, &caller);
+    if (below == NULL || caller.code == NULL || &caller.code->func != below->func) {
+        return true;
+    }
+    return below->kind.plain != 0 ? below->kind.plain != epoch : !(below->shown >> slot & 1);
+}
+
 /* Takes the top frame off and tells the taps that were shown it. */
 static void
 pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, uint64_t now)
@@ -356,6 +370,9 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
             if (needs & TEXT_NEEDS) {
                 call.task = t->task;
                 add_value(t, tap, value, &call);
+            }
+            if ((needs & FT_NEED_EDGE) && way == FT_UNWIND) {
+                call.edge = is_edge(e, t, slot, epoch);
             }
             if (still_there(e, view, slot, epoch)) {
                 tell(tap, view->lane, &call);

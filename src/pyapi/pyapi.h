@@ -45,6 +45,7 @@ enum ft_tap_kind {
 };
 
 struct ft_tap_args;
+struct ft_flight;
 
 struct ft_tap_object {
     PyObject ob_base;
@@ -61,10 +62,21 @@ struct ft_tap_object {
     bool fd;                             /* `out` is a descriptor of the caller's */
     bool closed;
     struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
+    struct ft_flight *flight;            /* owned, of a flight recorder; outlives the sink */
 };
 
 /* Makes the sink of a recorder. */
 struct ft_sink *ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a);
+
+/* ---- flight recorders (flight.c) ------------------------------------------------------------- */
+
+/* NULL with an exception. */
+struct ft_flight *ft_flight_new(const char *dir, PyObject *triggers, unsigned int most);
+void ft_flight_free(struct ft_flight *flight);
+const struct ft_record_flight_options *ft_flight_options(const struct ft_flight *flight);
+PyObject *ft_tap_dump(PyObject *self, PyObject *reason);
+PyObject *ft_tap_dump_exception(PyObject *self, PyObject *args);
+PyObject *ft_tap_flight(PyObject *self, void *unused);
 
 /* ---- recordings (runs.c, recording.c, walking.c) --------------------------------------------- */
 
@@ -81,7 +93,8 @@ extern PyType_Spec ft_tap_spec;
 struct ft_tap_args {
     const char *kind, *libs, *builtins, *values, *run;
     PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
-    unsigned int depth, value_length;
+    PyObject *dump_on;
+    unsigned int depth, value_length, max_dumps;
     unsigned long long ring;
     int args, time, path, color, callers, percentiles, one_process, fd;
 };

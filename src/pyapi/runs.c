@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "pyapi/recording.h"
+#include "trace/flight.h"
 
 /* A tuple of bytes as borrowed texts; NULL with an exception. */
 static struct ft_str *
@@ -69,6 +70,28 @@ ft_recording_run(PyObject *Py_UNUSED(module), PyObject *arg)
     return result;
 }
 
+/* As the options say, but in a ring of this process within their folder. */
+static struct ft_sink *
+flight_sink(struct ft_tap_object *self, const struct ft_tap_args *a, struct ft_run_head *run,
+            struct ft_record_options *options, int *error)
+{
+    char *folder = NULL;
+    ft_run_unmap(run);
+    self->flight = ft_flight_new(options->folder, a->dump_on, a->max_dumps);
+    if (self->flight == NULL) {
+        return NULL;
+    }
+    options->flight = ft_flight_options(self->flight);
+    *error = ft_flight_ring(options->folder, &folder, &options->run);
+    if (*error) {
+        return NULL;
+    }
+    options->folder = folder;
+    struct ft_sink *sink = ft_record_new(options, error);
+    free(folder);
+    return sink;
+}
+
 struct ft_sink *
 ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
@@ -106,7 +129,8 @@ ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
             .facts = facts,
             .nfacts = n,
         };
-        sink = ft_record_new(&options, &error);
+        sink = a->dump_on ? flight_sink(self, a, run, &options, &error)
+                          : ft_record_new(&options, &error);
     }
     if (error == FT_STOP_MAX_SIZE) {
         PyErr_SetString(PyExc_RuntimeError, "--max-size of the recording is reached");

@@ -192,6 +192,9 @@ tap_dealloc(PyObject *op)
     if (self->out != NULL) {
         self->out->close(self->out);
     }
+    if (self->flight != NULL) {
+        ft_flight_free(self->flight);
+    }
     ft_unlock();
     ft_filter_fini(&self->filter);
     Py_CLEAR(self->module);
@@ -393,6 +396,8 @@ FT_LOCKED(tap_release)
 FT_LOCKED(tap_write)
 FT_LOCKED(tap_flush)
 FT_LOCKED(tap_close)
+FT_LOCKED(ft_tap_dump)
+FT_LOCKED(ft_tap_dump_exception)
 FT_LOCKED(ft_tap_rows)
 FT_LOCKED(ft_tap_callers)
 FT_LOCKED(ft_tap_nodes)
@@ -403,6 +408,7 @@ FT_LOCKED_GET(tap_lines)
 FT_LOCKED_GET(tap_lost_lines)
 FT_LOCKED_GET(tap_unkept)
 FT_LOCKED_GET(tap_recorded)
+FT_LOCKED_GET(ft_tap_flight)
 FT_LOCKED_GET(tap_error)
 FT_LOCKED_GET(ft_tap_calls)
 FT_LOCKED_GET(ft_tap_wall)
@@ -421,6 +427,10 @@ static PyMethodDef methods[] = {
     {"flush", FT_LOCKED_NAME(tap_flush), METH_NOARGS, "Write out the buffer of a file."},
     {"close", FT_LOCKED_NAME(tap_close), METH_NOARGS,
      "Detach and flush; collected rows can still be read."},
+    {"dump", FT_LOCKED_NAME(ft_tap_dump), METH_O,
+     "A flight recorder's ring becomes a dump, for the reason given: its number, 0: it does not."},
+    {"dump_exception", FT_LOCKED_NAME(ft_tap_dump_exception), METH_VARARGS,
+     "The same for an exception of that type, if it is one of the reasons, and where it went."},
     {"rows", FT_LOCKED_NAME(ft_tap_rows), METH_NOARGS, "The totals per function, unsorted."},
     {"callers", FT_LOCKED_NAME(ft_tap_callers), METH_NOARGS, "Calls by caller."},
     {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
@@ -439,6 +449,11 @@ static PyGetSetDef getset[] = {
     {"unkept", FT_LOCKED_NAME(tap_unkept), NULL, "Events that no memory was found for.", NULL},
     {"recorded", FT_LOCKED_NAME(tap_recorded), NULL,
      "(calls, events lost, errno, reason) of a recorder.", NULL},
+    {"flight", FT_LOCKED_NAME(ft_tap_flight), NULL,
+     "(folder of the ring, dumps made, dumps refused, patterns that matched nothing); None: it is "
+     "no"
+     " flight recorder, or closed.",
+     NULL},
     {"error", FT_LOCKED_NAME(tap_error), NULL, "The first failure to write, or None.", NULL},
     {"calls", FT_LOCKED_NAME(ft_tap_calls), NULL, "Calls counted so far.", NULL},
     {"wall_ns", FT_LOCKED_NAME(ft_tap_wall), NULL, "Wall time watched, ns.", NULL},

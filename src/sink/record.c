@@ -123,7 +123,11 @@ forked(struct ft_sink *sink, uint64_t pid)
     if (r->nknown > 0) {
         memset(r->known, 0, r->nknown);
     }
-    int error = r->error ? r->error : ft_record_defs_open(r);
+    int error = r->error;
+    if (!error && r->flight != NULL) {
+        error = ft_record_flight_forked(r);
+    }
+    error = error ? error : ft_record_defs_open(r);
     if (error) {
         ft_record_stop(r, error);
         note_failure(r, error);
@@ -151,19 +155,37 @@ close_sink(struct ft_sink *sink)
         }
     }
     ft_strbuf_fini(&r->facts);
+    if (r->flight != NULL) {
+        ft_record_flight_free(r->flight);
+    }
     free(r->known);
     free(r->funcs);
     free(r->folder);
     free(r);
 }
 
-static const struct ft_sink_ops ops = {
+static const struct ft_sink_ops plain_ops = {
     .name = "record",
     .locked = false,
     .thread_begin = thread_begin,
     .thread_end = thread_end,
     .enter = ft_record_enter,
     .leave = ft_record_leave,
+    .enter_plain = ft_record_enter_plain,
+    .leave_plain = ft_record_leave_plain,
+    .lost = lost,
+    .forked = forked,
+    .close = close_sink,
+};
+
+/* Of a flight recorder. */
+static const struct ft_sink_ops flight_ops = {
+    .name = "record",
+    .locked = false,
+    .thread_begin = thread_begin,
+    .thread_end = thread_end,
+    .enter = ft_record_flight_enter,
+    .leave = ft_record_flight_leave,
     .enter_plain = ft_record_enter_plain,
     .leave_plain = ft_record_leave_plain,
     .lost = lost,
@@ -213,7 +235,7 @@ ft_record_new(const struct ft_record_options *options, int *error)
         return NULL;
     }
     ft_clock_init();
-    r->base.ops = &ops;
+    r->base.ops = options->flight ? &flight_ops : &plain_ops;
     r->base.needs = FT_NEED_TIME | FT_NEED_ACTIVATION | FT_NEED_EXC | FT_NEED_TASK
                     | (options->args ? FT_NEED_ARGS : 0) | (options->values ? FT_NEED_VALUE : 0)
                     | (options->callers ? FT_NEED_LINE : 0)
@@ -228,8 +250,16 @@ ft_record_new(const struct ft_record_options *options, int *error)
     r->head = &r->nowhere;
     ft_strbuf_init(&r->facts);
     add_facts(r, options);
-    *error = r->facts.failed ? ENOMEM : ft_record_defs_open(r);
+    r->flight = options->flight ? ft_record_flight_new(options->flight) : NULL;
+    for (size_t i = 0; r->flight != NULL && i < r->flight->ntriggers; i++) {
+        r->base.needs |= r->flight->triggers[i].kind == FT_TRIGGER_EXCEPTION ? FT_NEED_EDGE : 0;
+    }
+    bool memory = !r->facts.failed && (r->flight != NULL || options->flight == NULL);
+    *error = memory ? ft_record_defs_open(r) : ENOMEM;
     if (*error) {
+        if (r->flight != NULL) {
+            ft_record_flight_free(r->flight);
+        }
         ft_strbuf_fini(&r->facts);
         free(r->folder);
         free(r);
@@ -243,7 +273,7 @@ ft_record_state(const struct ft_sink *sink, struct ft_record_state *state)
 {
     const struct record *r = (const struct record *)sink;
     state->error = r->error;
-    state->lost = r->head->lost;
+    state->lost = r->head->lost + r->ended_lost;
     state->dropped = r->head->dropped;
     state->calls = r->ended_calls;
     for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {

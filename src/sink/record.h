@@ -9,6 +9,52 @@
 #include "sink/sink.h"
 #include "trace/format.h"
 
+/* ---- a flight recorder ----------------------------------------------------------------------- */
+
+enum ft_trigger_kind {
+    FT_TRIGGER_EXCEPTION,        /* an exception leaves for code that is not recorded */
+    FT_TRIGGER_SLOW,             /* a call took longer than `ns` */
+};
+
+#define FT_TRIGGERS_MAX 64
+
+struct ft_trigger {
+    enum ft_trigger_kind kind;
+    /* Of the exception's type, empty: any but those that are an ordinary end; of the function. */
+    struct ft_str pattern;
+    uint64_t ns;
+    bool matched;                /* a function, so far */
+};
+
+/* Rings that become dumps. Hooks give 0 or an errno; the folders are the caller's affair. */
+struct ft_record_flight_options {
+    const struct ft_trigger *triggers; /* copied; at most FT_TRIGGERS_MAX */
+    size_t ntriggers;
+    /* A folder for this process's next ring, to be freed, and its run. */
+    int (*ring)(void *ctx, char **folder, struct ft_run_head **run);
+    /* A number for a dump; EDQUOT: there are enough of them. What is not used is given back. */
+    int (*take)(void *ctx, uint32_t *number);
+    void (*give_back)(void *ctx, uint32_t number);
+    /* The ring in `folder`, closed, is that dump from now on; `run` is not used any more. */
+    int (*dump)(void *ctx, const char *folder, struct ft_run_head *run, uint32_t number);
+    void *ctx;                   /* borrowed */
+};
+
+struct ft_record_flight_state {
+    const char *folder;          /* of the ring; borrowed */
+    uint64_t dumps, refused;     /* made by this process; that could not be made */
+    uint64_t unmatched;          /* bit by trigger: it matched no function */
+};
+
+/* The ring becomes a dump, for the reason given; *number is 0 when it does not: ENODATA: nothing
+ * was called since the last, or an errno of a hook. */
+int ft_record_dump(struct ft_sink *sink, struct ft_str reason, uint32_t *number);
+/* The same for an exception of that type which leaves `where`, if it is one of the reasons. */
+void ft_record_dump_exception(struct ft_sink *sink, struct ft_str type, struct ft_str where);
+void ft_record_flight_state(const struct ft_sink *sink, struct ft_record_flight_state *state);
+
+/* ---- the recorder ---------------------------------------------------------------------------- */
+
 struct ft_record_options {
     const char *folder;          /* absolute; copied */
     struct ft_run_head *run;     /* the run's own file, mapped shared; borrowed for good */
@@ -18,6 +64,7 @@ struct ft_record_options {
     uint64_t interpreter;
     const struct ft_str *facts;  /* key, value, key, value, ...; copied */
     size_t nfacts;               /* texts */
+    const struct ft_record_flight_options *flight; /* NULL: none; folder and run are its first */
 };
 
 /* NULL with *error set to an errno. */

@@ -258,7 +258,7 @@ ft_record_define_func(struct record *r, const struct ft_func *func)
     bool written = ft_record_define(r, FT_DEF_FUNC, &b);
     ft_strbuf_fini(&b);
     if (written) {
-        r->known[func->id] = 1;
+        r->known[func->id] = KNOWN_DEFINED | ft_record_watched(r, func);
         if (r->funcs[func->id] == NULL) {
             r->funcs[func->id] = ft_func_ref(func);
         }

@@ -35,6 +35,12 @@ prepare_enter(struct record *r, struct record_lane *lane, const struct ft_func *
     return false;
 }
 
+static inline bool
+is_watched(const struct record *r, uint32_t id)
+{
+    return UNLIKELY(r->flight != NULL) && (r->known[id] & ~KNOWN_DEFINED) != 0;
+}
+
 /* The function is entered: one more call, and what is entered next is likely to follow it again. */
 static inline void
 push(struct record_lane *lane, uint32_t id)
@@ -80,14 +86,19 @@ enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func 
     uint64_t delta = pass_time(lane, now);
     uint8_t *q = put_delta(p + 1, &delta);
     enum ft_event_code code = FT_CODE_LIKELY;
-    if (*lane->next != id + 1) {
-        *lane->next = id + 1;
+    bool watched = is_watched(r, id);
+    uint32_t likely = (id + 1) | (watched ? LIKELY_WATCHED : 0);
+    if (*lane->next != likely) {
+        *lane->next = likely;
         code = FT_CODE_ENTER;
         q = ft_varint_put(q, id);
     }
     push(lane, id);
     lane->p = q;
     __atomic_store_n(p, first_byte(code, delta), __ATOMIC_RELEASE);
+    if (watched) {
+        ft_record_watch(r, lane, id, 0, now);
+    }
     return answer;
 }
 
@@ -139,11 +150,15 @@ leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *a
         && !prepare_leave(r, lane, HOT_ROOM, now)) {
         return answer;
     }
+    bool watched = lane->depth == lane->floor;
     pop(lane);
     uint8_t *p = lane->p;
     uint64_t delta = pass_time(lane, now);
     lane->p = put_delta(p + 1, &delta);
     __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    if (watched) {
+        ft_record_watch_left(r, lane, now, true);
+    }
     return answer;
 }
 
@@ -154,7 +169,7 @@ ft_record_leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *a
     struct record_lane *lane = opaque;
     uint64_t now = time >> r->shift;
     uint8_t *p = lane->p;
-    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == 0)) {
+    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == lane->floor)) {
         return leave_unlikely(r, lane, now, answer);
     }
     pop(lane);

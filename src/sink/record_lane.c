@@ -112,6 +112,9 @@ file_new(struct record *r, int *error)
         return NULL;
     }
     file->ring = r->ring != 0;
+    if (file->ring) {
+        ft_space_slowly(&file->space);
+    }
     file->at = r->ring ? FT_RING_START : sizeof(struct ft_lane_head);
     fill_lane_head(r, &file->space, segment);
     return file;
@@ -131,7 +134,12 @@ file_lease(struct record *r, int *error)
 static void
 file_free(struct record_file *file)
 {
-    ft_space_close(&file->space, file->ring ? UINT64_MAX : file->space.at + file->at);
+    if (!file->ring) {
+        ft_space_close(&file->space, file->space.at + file->at);
+    }
+    else {
+        ft_space_close_hole(&file->space, file->wrapped ? UINT64_MAX : file->at);
+    }
     free(file);
 }
 
@@ -177,9 +185,12 @@ ring_next(struct record *r, struct record_file *file, size_t need, size_t *size)
     file->at += within != 0 ? len - within : 0;
     if (file->at + len > file->space.len) {
         file->at = FT_RING_START;
+        file->wrapped = true;
     }
     *size = len;
-    empty_place(r, file->space.map + file->at, len);
+    if (file->wrapped) {                 /* else it is zeros, which none of its pages holds yet */
+        empty_place(r, file->space.map + file->at, len);
+    }
     return file->space.map + file->at;
 }
 
@@ -323,6 +334,7 @@ ft_record_lane_free(struct record_lane *lane)
     free((char *)lane->info.name.s);
     ft_strbuf_fini(&lane->task_name);
     ft_strbuf_fini(&lane->raised);
+    free(lane->watches);
     free(lane);
 }
 
@@ -339,6 +351,9 @@ ft_record_lane_end(struct record *r, struct record_lane *lane)
         lane->file = NULL;
     }
     r->ended_calls += lane->calls - lane->resumes;
+    if (r->flight != NULL) {
+        r->flight->ended_entries += lane->calls - lane->throws;
+    }
     struct record_lane **at = &r->lanes;
     while (*at != lane) {
         at = &(*at)->after;
@@ -358,7 +373,7 @@ ft_record_lane_forget(struct record_lane *lane)
     lane->segment = NULL;
     lane->p = lane->limit = lane->end = NULL;
     lane->starts = 0;
-    lane->before = lane->calls = lane->resumes = lane->lost = 0;
+    lane->before = lane->calls = lane->resumes = lane->throws = lane->lost = 0;
     lane->described = false;
     lane->forked = true;
 }

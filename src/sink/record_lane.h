@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/ptrmap.h"
 #include "base/space.h"
 #include "sink/record.h"
 
@@ -16,7 +17,7 @@ struct record_file {
     struct ft_space space;
     uint64_t at;                 /* where the next segment begins, in the piece mapped */
     struct ft_segment *last;     /* in that piece */
-    bool ring;
+    bool ring, wrapped;          /* `wrapped`: all of the ring was in use */
     struct record_file *next;    /* among the free ones */
 };
 
@@ -26,6 +27,8 @@ struct record_run {
     uint32_t id;                 /* of its function */
 };
 
+struct record_watch;
+
 struct record_lane {
     uint8_t *p;                  /* where the next event goes */
     uint8_t *limit;              /* p below it: HOT_ROOM is left. NULL: no segment */
@@ -33,6 +36,7 @@ struct record_lane {
     uint32_t *next;              /* in `likely`: what came after the function entered last */
     uint64_t starts;             /* entering events of this segment */
     uint32_t depth, least;       /* open calls; the least of them within this segment */
+    uint32_t floor;              /* open calls when the last watched one was entered, 0: none */
     uint32_t unlisted;           /* the outermost ones, which the segment's head does not list */
     struct ft_segment *segment;  /* NULL: none */
     uint8_t *end;                /* of the segment */
@@ -43,6 +47,7 @@ struct record_lane {
     uint64_t before;             /* events before this segment */
     uint64_t calls;              /* starts before this segment, of all kinds */
     uint64_t resumes;            /* those of them that were resumes or throws */
+    uint64_t throws;             /* since the last dump */
     uint64_t lost;               /* events since the recording stopped */
     uint64_t task;               /* serial, 0: none */
     uint32_t task_depth;         /* open calls when it began */
@@ -51,15 +56,33 @@ struct record_lane {
     uint64_t started;            /* activation of the segment's last FT_SHORT_START */
     struct ft_strbuf raised;     /* text of the segment's last FT_OTHER_RAISE; empty: none */
     struct record_lane *after;   /* in the record's list */
+    struct record_watch *watches;   /* owned: the open calls that are watched, outermost first */
+    uint32_t nwatches, watch_cap;
     uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1, by the function entered before; 0: none */
     struct record_run runs[FT_RUN_SLOTS];
+};
+
+/* Set in `likely` for a function that is watched: it is never entered the quickest way. */
+#define LIKELY_WATCHED ((uint32_t)1 << 31)
+
+/* record.known[id]: its definition is written; above, the trigger that watches it, from 1 on. */
+#define KNOWN_DEFINED 1
+
+struct record_flight {
+    struct ft_record_flight_options hooks;
+    struct ft_trigger *triggers;   /* owned */
+    size_t ntriggers;
+    struct ft_ptrmap starts;     /* of watched generators and coroutines: activation -> time */
+    uint64_t dumps, refused;
+    uint64_t ended_entries;      /* of this ring's threads that ended: calls, resumed ones too */
+    bool full;                   /* there are as many dumps as may be */
 };
 
 struct record {
     struct ft_sink base;         /* first */
     uint32_t shift;
     uint32_t nknown;
-    uint8_t *known;              /* owned: by function id, whether it is defined */
+    uint8_t *known;              /* owned: by function id, KNOWN_DEFINED and its trigger */
     const struct ft_func **funcs;   /* owned references: keep the ids from being given again */
     bool values, args, callers;
     uint64_t ring;
@@ -73,7 +96,9 @@ struct record {
     uint32_t nfiles;
     struct record_file *files;   /* free ones */
     struct record_lane *lanes;
-    uint64_t ended_calls;        /* of lanes that are gone */
+    uint64_t ended_calls;        /* of lanes and rings that are gone */
+    uint64_t ended_lost;         /* of rings that are gone */
+    struct record_flight *flight;   /* owned; NULL: none */
     struct ft_strbuf facts;      /* the definitions, ready to be written */
     struct ft_space first, more; /* the definitions' pieces: the one with the head, the last */
     struct ft_defs_head *head;   /* in `first`, or `nowhere` */
@@ -105,6 +130,23 @@ void ft_record_add_number(struct ft_strbuf *b, uint64_t value);
 struct ft_anchor ft_record_anchor(void);
 /* Takes `bytes` of what the run may use; false: there is no more. */
 bool ft_record_take(struct record *r, uint64_t bytes);
+
+/* ---- record_flight.c: only where there is one ------------------------------------------------ */
+
+struct record_flight *ft_record_flight_new(const struct ft_record_flight_options *options);
+void ft_record_flight_free(struct record_flight *f);
+/* In a forked child: a ring of its own; 0 or an errno. */
+int ft_record_flight_forked(struct record *r);
+/* What `known` has of a function beside KNOWN_DEFINED; 0 without a flight recorder. */
+uint8_t ft_record_watched(const struct record *r, const struct ft_func *func);
+/* A watched function was entered, the start of a run of it if `activation` is not 0. */
+void ft_record_watch(struct record *r, struct record_lane *lane, uint32_t id, uint64_t activation,
+                     uint64_t now);
+/* Calls were left, watched ones among them; not `counts`: nobody knows when. */
+void ft_record_watch_left(struct record *r, struct record_lane *lane, uint64_t now, bool counts);
+/* The long ways, with an eye on reasons. */
+void ft_record_flight_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call);
+void ft_record_flight_leave(struct ft_sink *sink, void *opaque, const struct ft_call *call);
 
 /* ---- record_lane.c --------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ enum ft_need {
     FT_NEED_CCALLS = 1 << 5,   /* C_CALL, C_RETURN, C_RAISE at all */
     FT_NEED_TASK = 1 << 6,     /* ft_call.task */
     FT_NEED_ACTIVATION = 1 << 7, /* ft_call.activation */
+    FT_NEED_EDGE = 1 << 8,     /* ft_call.edge on UNWIND */
 };
 
 /* How a frame was entered or left. Order matters: enters first, then leaves. */
@@ -88,6 +89,7 @@ struct ft_call {
         value;
     const struct ft_task *task; /* NULL: not in a task */
     bool awaits; /* YIELD: suspended at an await, no value of its own */
+    bool edge; /* UNWIND: into code that is not shown */
 };
 
 struct ft_sink;

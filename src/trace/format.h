@@ -26,6 +26,10 @@
 #define FT_DEFS_SUFFIX ".defs"
 #define FT_LANE_SUFFIX ".lane"
 #define FT_FAIL_SUFFIX ".fail"
+/* Of a flight recorder: folders that are recordings, and why one was dumped, a process's fact. */
+#define FT_RING_PREFIX "ring."
+#define FT_DUMP_PREFIX "dump-"
+#define FT_FACT_DUMP "dump"
 
 /* ---- what every file begins with ------------------------------------------------------------- */
 

@@ -255,3 +255,9 @@ ft_run_map(const char *folder, struct ft_run_head **head)
     *head = error ? NULL : map;
     return error;
 }
+
+void
+ft_run_unmap(struct ft_run_head *head)
+{
+    munmap(head, sizeof(*head));
+}

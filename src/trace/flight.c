@@ -1,0 +1,100 @@
+/* Making the folders of a flight recorder: a ring, and the dump that it becomes. Cold. */
+#include "trace/flight.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES 10000
+#define FACTS_MAX 32
+
+/* DIR/PREFIXnumber, or with a second number behind a '.', unless that is 0. */
+static char *
+name_in(const char *dir, const char *prefix, uint64_t number, unsigned second)
+{
+    size_t len = strlen(dir) + strlen(prefix) + 48;
+    char *path = malloc(len);
+    if (path != NULL) {
+        int n = snprintf(path, len, "%s/%s%llu", dir, prefix, (unsigned long long)number);
+        if (second > 0) {
+            snprintf(path + n, len - (size_t)n, ".%u", second);
+        }
+    }
+    return path;
+}
+
+static size_t
+facts_of(const struct ft_run *run, struct ft_str facts[FACTS_MAX])
+{
+    size_t n = 0;
+    const char *at = run->text, *end = run->text + run->head.text;
+    while (at < end && n < FACTS_MAX) {
+        facts[n] = (struct ft_str){at, strlen(at)};
+        at += facts[n++].len + 1;
+    }
+    return n & ~(size_t)1;
+}
+
+int
+ft_flight_ring(const char *dir, char **folder, struct ft_run_head **run)
+{
+    struct ft_run whole;
+    struct ft_str facts[FACTS_MAX];
+    uint8_t id[16];
+    int error = ft_run_read(dir, &whole);
+    if (error) {
+        return error;
+    }
+    size_t n = facts_of(&whole, facts);
+    error = EEXIST;
+    for (unsigned i = 0; error == EEXIST && i < TRIES; i++) {
+        *folder = name_in(dir, FT_RING_PREFIX, (uint64_t)getpid(), i);
+        error = *folder ? ft_run_create(*folder, (uint64_t)getpid(), 0, 0, facts, n, id) : ENOMEM;
+        if (!error) {
+            error = ft_run_map(*folder, run);
+        }
+        if (error) {
+            free(*folder);
+            *folder = NULL;
+        }
+    }
+    ft_run_free(&whole);
+    return error;
+}
+
+int
+ft_flight_take(const char *dir, uint32_t most, uint32_t *number)
+{
+    int error = EEXIST;
+    for (*number = 1; error == EEXIST && *number <= most; ++*number) {
+        char *path = name_in(dir, FT_DUMP_PREFIX, *number, 0);
+        error = path == NULL ? ENOMEM : mkdir(path, 0700) < 0 ? errno : 0;
+        free(path);
+        if (!error) {
+            return 0;
+        }
+    }
+    return error == EEXIST ? EDQUOT : error;
+}
+
+int
+ft_flight_dump(const char *dir, const char *folder, uint32_t number)
+{
+    char *path = name_in(dir, FT_DUMP_PREFIX, number, 0);
+    int error = path == NULL ? ENOMEM : rename(folder, path) < 0 ? errno : 0;
+    free(path);
+    return error;
+}
+
+void
+ft_flight_give_back(const char *dir, uint32_t number)
+{
+    char *path = name_in(dir, FT_DUMP_PREFIX, number, 0);
+    if (path != NULL) {
+        rmdir(path);
+    }
+    free(path);
+}

@@ -1,0 +1,19 @@
+/* The directory of a flight recorder: a `run` file, a ring for each process that records, and what
+ * became of rings when something happened, the dumps. Each ring and each dump is a recording of its
+ * own. */
+#ifndef FT_TRACE_FLIGHT_H
+#define FT_TRACE_FLIGHT_H
+
+#include "trace/run.h"
+
+/* Makes the folder of this process's next ring in `dir`. *folder is the caller's to free, *run to
+ * unmap. 0 or an errno, of ft_run_map also. */
+int ft_flight_ring(const char *dir, char **folder, struct ft_run_head **run);
+/* Takes the first number that no dump of any process has, at most `most`: an empty folder has it
+ * now. 0; EDQUOT: there are so many; or an errno. */
+int ft_flight_take(const char *dir, uint32_t most, uint32_t *number);
+void ft_flight_give_back(const char *dir, uint32_t number);
+/* The ring in `folder`, closed, becomes the dump of a number taken; an errno: it stays a ring. */
+int ft_flight_dump(const char *dir, const char *folder, uint32_t number);
+
+#endif
