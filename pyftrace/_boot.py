@@ -313,7 +313,8 @@ def _errors(tap: "Tap", options: opts.Options) -> None:
         reason = getattr(error, "strerror", None) or error or "out of memory"
         say(f"could not write the {what}: {reason}; {tap.lost_lines} lines lost")
     if tap.unkept:
-        say(f"the report is not whole: out of memory for {tap.unkept} events")
+        what = "report" if options.report else "tree"
+        say(f"the {what} is not whole: out of memory for {tap.unkept} events")
 
 
 def _notes(engine: "Any", tap: "Tap", options: opts.Options) -> None:

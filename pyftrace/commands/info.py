@@ -54,7 +54,8 @@ def _flight(a: Namespace, parts: list[str]) -> int:
         why = one.dumped or "a ring: " + (one.why_incomplete() or ["it was not dumped"])[-1]
         line = f"{name:{width}}  from {began}  {one.events_total():>9,} events  {why}"
         say(opts.printable(line) + "\n")
-    say(f"to see one: pyftrace replay {opts.shell_word(os.path.join(a.dir, parts[-1]))}\n")
+    last = os.path.join(a.dir, folder.chosen(parts))
+    say(f"to see one: pyftrace replay {opts.shell_word(last)}\n")
     return 0
 
 

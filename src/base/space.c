@@ -216,7 +216,21 @@ ft_space_next(struct ft_space *s, size_t len)
 void
 ft_space_slowly(struct ft_space *s)
 {
-    madvise(s->map, s->len, MADV_RANDOM);
+    madvise(s->map, s->len, MADV_RANDOM); /* advice: no harm if it is not taken */
+}
+
+/* The room behind `used` is given back, the length stays. Where that cannot be had it stays as it
+ * is, zeros. */
+static void
+punch_hole(int fd, uint64_t used, uint64_t size)
+{
+#if defined(FALLOC_FL_PUNCH_HOLE)
+    int unheard = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)used,
+                            (off_t)(size - used));
+    (void)unheard;
+#else
+    (void)fd, (void)used, (void)size;
+#endif
 }
 
 static void
@@ -227,9 +241,13 @@ close_at(struct ft_space *s, uint64_t used, bool hole)
     int fd = s->path ? reopen(s) : -1;
     if (fd >= 0) {
         struct stat st;
-        if (fstat(fd, &st) == 0 && used < (uint64_t)st.st_size
-            && (ftruncate(fd, (off_t)used) < 0 || (hole && ftruncate(fd, st.st_size) < 0))) {
-            /* It stays as long as it is, or has no hole: the rest is zeros, or a reader says so. */
+        if (fstat(fd, &st) == 0 && used < (uint64_t)st.st_size) {
+            if (hole) {
+                punch_hole(fd, used, (uint64_t)st.st_size);
+            }
+            else if (ftruncate(fd, (off_t)used) < 0) {
+                /* It stays as long as it is: the rest is zeros. */
+            }
         }
         close(fd);
     }

@@ -220,7 +220,9 @@ recording_damage(PyObject *op, void *Py_UNUSED(unused))
     const struct ft_strbuf *b = &TRACE(op)->damage;
     PyObject *text;
     FT_BEGIN_CRITICAL_SECTION(op);
-    text = ft_text_to_str((struct ft_str){b->data ? b->data : "", b->len});
+    text = TRACE(op)->untold
+               ? PyUnicode_FromString("out of memory: more is wrong than can be told\n")
+               : ft_text_to_str((struct ft_str){b->data ? b->data : "", b->len});
     FT_END_CRITICAL_SECTION();
     return text;
 }

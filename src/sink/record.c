@@ -117,6 +117,8 @@ static void
 forked(struct ft_sink *sink, uint64_t pid)
 {
     struct record *r = (struct record *)sink;
+    /* A call that the parent could not tell of may be open here too: its end is not told either. */
+    uint64_t lost = r->head->lost > 0;
     (void)pid;
     forget(r);
     r->forked = true;
@@ -128,6 +130,7 @@ forked(struct ft_sink *sink, uint64_t pid)
         error = ft_record_flight_forked(r);
     }
     error = error ? error : ft_record_defs_open(r);
+    r->head->lost += lost;
     if (error) {
         ft_record_stop(r, error);
         note_failure(r, error);

@@ -102,14 +102,16 @@ thread_end(struct ft_sink *sink, void *opaque)
     }
 }
 
+/* A frame that is not kept is one whose duration, and whose callees' files, are not told. */
 static void
-push(struct lane *lane, const struct ft_func *func, uint64_t now)
+push(struct text *t, struct lane *lane, const struct ft_func *func, uint64_t now)
 {
     if (lane->depth == lane->cap) {
         uint32_t cap = lane->cap ? lane->cap * 2 : 32;
         struct open_frame *stack = lane->unkept ? NULL : realloc(lane->stack, cap * sizeof(*stack));
         if (stack == NULL) {
             lane->unkept++;
+            ft_sink_unkept(&t->base, 1);
             return;
         }
         lane->stack = stack;
@@ -340,7 +342,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     size_t texts = (t->options.args && call->way == FT_START ? call->args.len : 0)
                    + (t->options.callers && call->caller ? call->caller->shown_file.len : 0);
     if (!begin_line(t, lane, call, texts)) {
-        push(lane, call->func, t->options.time ? call->time : 0);
+        push(t, lane, call->func, t->options.time ? call->time : 0);
         return;
     }
     add_label(t, lane, call->task);
@@ -353,7 +355,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
         put_char(b, ')');
     }
     add_from(t, b, lane, call);
-    push(lane, call->func, t->options.time ? call->time : 0);
+    push(t, lane, call->func, t->options.time ? call->time : 0);
     send(t, lane);
 }
 
@@ -426,8 +428,7 @@ lost(struct ft_sink *sink, void *opaque, uint64_t n)
 static void
 open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 {
-    (void)sink;
-    push(opaque, call->func, call->time);
+    push((struct text *)sink, opaque, call->func, call->time);
 }
 
 static void

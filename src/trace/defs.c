@@ -150,7 +150,7 @@ read_definition(struct ft_trace *t, struct ft_trace_process *p, unsigned kind, s
             ft_strbuf_add_str(&p->facts, value);
             ft_strbuf_add_char(&p->facts, '\0');
         }
-        return b->p != NULL;
+        return b->p != NULL && !p->facts.failed;
     default:
         return true; /* of a later version: passed over */
     }
@@ -196,7 +196,8 @@ ft_trace_read_defs(struct ft_trace *t, struct ft_trace_process *p, int fd, const
             }
             struct body one = {body, body + len};
             if (!read_definition(t, p, *b, &one, next_id)) {
-                ft_trace_damaged(t, path, "a bad definition", at + (uint64_t)(b - window));
+                const char *why = p->facts.failed ? strerror(ENOMEM) : "a bad definition";
+                ft_trace_damaged(t, path, why, at + (uint64_t)(b - window));
             }
             b = body + len;
         }

@@ -25,6 +25,7 @@ ft_trace_damaged(struct ft_trace *t, const char *file, const char *what, uint64_
     ft_strbuf_add_cstr(&t->damage, " at byte ");
     ft_strbuf_add_u64(&t->damage, at);
     ft_strbuf_add_char(&t->damage, '\n');
+    t->untold |= t->damage.failed;
 }
 
 const struct ft_func *

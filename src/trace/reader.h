@@ -51,6 +51,7 @@ struct ft_trace {
     size_t nfailures;
     struct ft_func *unknown;         /* owned: stands for what no definition tells */
     struct ft_strbuf damage;         /* lines: what was found wrong */
+    bool untold;                     /* more was, and there was no memory to tell it */
     uint64_t bytes;                  /* of all files */
 };
 

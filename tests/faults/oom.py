@@ -167,6 +167,14 @@ CRASH = re.compile(
     r"(?![\s\S]*Binary file [^\n]*_engine)"
 )
 
+# CPython's own, untraced too: a frame that outlives its call loses the exception where its caller's
+# frame object cannot be made (take_ownership). A callback of ours would be named. The second is how
+# a call that is told to any tool says it.
+NOTHING_SET = (
+    "SystemError: error return without exception set",
+    "SystemError: <method 'throw' of 'generator' objects> returned NULL without setting an excep",
+)
+
 MODES = {
     "tree": "-a -t -o out",
     "everything": "-vv -a -t -p --values=str -o out",
@@ -202,9 +210,7 @@ def sees(place: Path, mode: str, first: int, last: int) -> str:
     done = python("seen.py", first, last, cwd=place, **env)
     if CRASHES and done.returncode == -signal.SIGSEGV and CRASH.search(done.stderr):
         return "crash"
-    if "SystemError: error return without exception set" in done.stderr:
-        # CPython's own: a frame that outlives its call loses the exception where its caller's
-        # frame object cannot be made (take_ownership). A callback of ours would be named.
+    if any(text in done.stderr for text in NOTHING_SET):
         return "MemoryError"
     found = re.findall(r"^verdict: (.*)$", done.stderr, re.MULTILINE)
     status = say_status(done.returncode)
