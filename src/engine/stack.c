@@ -66,17 +66,41 @@ ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap)
     }
 }
 
-uint32_t
-ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
-                    uint32_t most)
+/* Whose lane it is; FT_MAX_TAPS: nobody's. */
+static int
+slot_of(const struct ft_thread *t, const void *lane)
 {
-    struct ft_thread *t = thread;
     int slot = 0;
     while (slot < FT_MAX_TAPS
            && (t->views[slot].lane != lane || t->engine->taps[slot] == NULL
                || t->views[slot].epoch != t->engine->taps[slot]->epoch)) {
         slot++;
     }
+    return slot;
+}
+
+bool
+ft_stack_into_unshown(void *thread, const void *lane)
+{
+    struct ft_thread *t = thread;
+    struct ft_caller caller;
+    int slot = slot_of(t, lane);
+    const struct ft_frame *below = t->top > 0 ? &t->stack[t->top - 1] : NULL;
+    ft_caller_of_frame(t->engine, &caller);
+    if (slot == FT_MAX_TAPS || below == NULL || caller.code == NULL
+        || &caller.code->func != below->func) {
+        return true;
+    }
+    return below->kind.plain != 0 ? below->kind.plain != t->engine->taps[slot]->epoch
+                                  : !(below->shown >> slot & 1);
+}
+
+uint32_t
+ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
+                    uint32_t most)
+{
+    struct ft_thread *t = thread;
+    int slot = slot_of(t, lane);
     if (slot == FT_MAX_TAPS) {
         return 0;
     }
@@ -319,20 +343,6 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
     }
 }
 
-/* The exception goes on into what this tap does not show: into the library, say. The frame that is
- * left is off the stack already. */
-static bool
-is_edge(struct ft_engine *e, const struct ft_thread *t, int slot, uint32_t epoch)
-{
-    struct ft_caller caller;
-    const struct ft_frame *below = t->top > 0 ? &t->stack[t->top - 1] : NULL;
-    ft_caller_of_frame(e, &caller);
-    if (below == NULL || caller.code == NULL || &caller.code->func != below->func) {
-        return true;
-    }
-    return below->kind.plain != 0 ? below->kind.plain != epoch : !(below->shown >> slot & 1);
-}
-
 /* Takes the top frame off and tells the taps that were shown it. */
 static void
 pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, uint64_t now)
@@ -370,9 +380,6 @@ pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, 
             if (needs & TEXT_NEEDS) {
                 call.task = t->task;
                 add_value(t, tap, value, &call);
-            }
-            if ((needs & FT_NEED_EDGE) && way == FT_UNWIND) {
-                call.edge = is_edge(e, t, slot, epoch);
             }
             if (still_there(e, view, slot, epoch)) {
                 tell(tap, view->lane, &call);

@@ -312,13 +312,13 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_strbuf name;
     ft_strbuf_init(&name);
     add_name(&name, t);
-    struct ft_thread_info info = {t->serial,
-                                  t->native_id,
-                                  (uint64_t)getpid(),
-                                  false,
-                                  {name.data ? name.data : "", name.len},
-                                  ft_stack_open_calls,
-                                  t};
+    struct ft_thread_info info = {.serial = t->serial,
+                                  .native_id = t->native_id,
+                                  .pid = (uint64_t)getpid(),
+                                  .name = {name.data ? name.data : "", name.len},
+                                  .open_calls = ft_stack_open_calls,
+                                  .into_unshown = ft_stack_into_unshown,
+                                  .thread = t};
     void *lane = tap->sink->ops->thread_begin(tap->sink, &info);
     ft_strbuf_fini(&name);
     if (lane == NULL) {

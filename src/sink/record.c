@@ -254,9 +254,6 @@ ft_record_new(const struct ft_record_options *options, int *error)
     ft_strbuf_init(&r->facts);
     add_facts(r, options);
     r->flight = options->flight ? ft_record_flight_new(options->flight) : NULL;
-    for (size_t i = 0; r->flight != NULL && i < r->flight->ntriggers; i++) {
-        r->base.needs |= r->flight->triggers[i].kind == FT_TRIGGER_EXCEPTION ? FT_NEED_EDGE : 0;
-    }
     bool memory = !r->facts.failed && (r->flight != NULL || options->flight == NULL);
     *error = memory ? ft_record_defs_open(r) : ENOMEM;
     if (*error) {

@@ -38,7 +38,7 @@ prepare_enter(struct record *r, struct record_lane *lane, const struct ft_func *
 static inline bool
 is_watched(const struct record *r, uint32_t id)
 {
-    return UNLIKELY(r->flight != NULL) && (r->known[id] & ~KNOWN_DEFINED) != 0;
+    return (r->known[id] & ~KNOWN_DEFINED) != 0;
 }
 
 /* The function is entered: one more call, and what is entered next is likely to follow it again. */
@@ -72,22 +72,21 @@ pass_time(struct record_lane *lane, uint64_t now)
     return delta;
 }
 
-/* What the quickest way found missing: room, a definition, that the function was likely. */
-static __attribute__((noinline)) void *
-enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
-               void *answer)
+/* False: it is lost. */
+static inline bool
+put_entry(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
+          bool flight)
 {
     uint32_t id = func->id;
     if (UNLIKELY(lane->p >= lane->limit || id >= r->nknown || !r->known[id])
         && !prepare_enter(r, lane, func, HOT_ROOM, now)) {
-        return answer;
+        return false;
     }
     uint8_t *p = lane->p;
     uint64_t delta = pass_time(lane, now);
     uint8_t *q = put_delta(p + 1, &delta);
     enum ft_event_code code = FT_CODE_LIKELY;
-    bool watched = is_watched(r, id);
-    uint32_t likely = (id + 1) | (watched ? LIKELY_WATCHED : 0);
+    uint32_t likely = (id + 1) | (flight && is_watched(r, id) ? LIKELY_WATCHED : 0);
     if (*lane->next != likely) {
         *lane->next = likely;
         code = FT_CODE_ENTER;
@@ -96,9 +95,28 @@ enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func 
     push(lane, id);
     lane->p = q;
     __atomic_store_n(p, first_byte(code, delta), __ATOMIC_RELEASE);
-    if (watched) {
-        ft_record_watch(r, lane, id, 0, now);
+    return true;
+}
+
+static COLD void *
+enter_flight(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
+             void *answer)
+{
+    if (put_entry(r, lane, func, now, true) && is_watched(r, func->id)) {
+        ft_record_watch(r, lane, func->id, 0, now);
     }
+    return answer;
+}
+
+/* What the quickest way found missing: room, a definition, that the function was likely. */
+static __attribute__((noinline)) void *
+enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
+               void *answer)
+{
+    if (UNLIKELY(r->flight != NULL)) {
+        return enter_flight(r, lane, func, now, answer);
+    }
+    put_entry(r, lane, func, now, false);
     return answer;
 }
 
@@ -150,13 +168,12 @@ leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *a
         && !prepare_leave(r, lane, HOT_ROOM, now)) {
         return answer;
     }
-    bool watched = lane->depth == lane->floor;
     pop(lane);
     uint8_t *p = lane->p;
     uint64_t delta = pass_time(lane, now);
     lane->p = put_delta(p + 1, &delta);
     __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
-    if (watched) {
+    if (UNLIKELY(lane->depth < lane->floor)) {
         ft_record_watch_left(r, lane, now, true);
     }
     return answer;

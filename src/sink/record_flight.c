@@ -254,10 +254,11 @@ dump_raised(struct record *r, struct ft_str text, const char *verb, struct ft_st
 }
 
 static void
-raised(struct record *r, const struct ft_call *call)
+raised(struct record *r, const struct record_lane *lane, const struct ft_call *call)
 {
     struct ft_str text = call->value.s ? call->value : FT_STR("an exception");
-    if (is_reason(r->flight, type_of(text))) {
+    if (is_reason(r->flight, type_of(text)) && lane->info.into_unshown != NULL
+        && lane->info.into_unshown(lane->info.thread, lane)) {
         dump_raised(r, text, " left ", call->func->shown_name);
     }
 }
@@ -384,8 +385,8 @@ ft_record_flight_leave(struct ft_sink *sink, void *opaque, const struct ft_call 
     struct record_lane *lane = opaque;
     uint64_t now = call->time >> r->shift;
     ft_record_leave(sink, opaque, call);
-    if (call->way == FT_UNWIND && (r->base.needs & FT_NEED_EDGE) && call->edge) {
-        raised(r, call);
+    if (call->way == FT_UNWIND) {
+        raised(r, lane, call);
     }
     if (lane->depth < lane->floor) {
         ft_record_watch_left(r, lane, now, call->way != FT_LEFT);

@@ -27,7 +27,6 @@ enum ft_need {
     FT_NEED_CCALLS = 1 << 5,   /* C_CALL, C_RETURN, C_RAISE at all */
     FT_NEED_TASK = 1 << 6,     /* ft_call.task */
     FT_NEED_ACTIVATION = 1 << 7, /* ft_call.activation */
-    FT_NEED_EDGE = 1 << 8,     /* ft_call.edge on UNWIND */
 };
 
 /* How a frame was entered or left. Order matters: enters first, then leaves. */
@@ -70,6 +69,9 @@ struct ft_thread_info {
      * that does not know. */
     uint32_t (*open_calls)(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
                            uint32_t most);
+    /* Whether the exception that leaves a call goes on into code that the lane is not told of, into
+     * the library, say. To be asked from within leave of an UNWIND, as above. */
+    bool (*into_unshown)(void *thread, const void *lane);
     void *thread;
 };
 
@@ -89,7 +91,6 @@ struct ft_call {
         value;
     const struct ft_task *task; /* NULL: not in a task */
     bool awaits; /* YIELD: suspended at an await, no value of its own */
-    bool edge; /* UNWIND: into code that is not shown */
 };
 
 struct ft_sink;

@@ -148,13 +148,11 @@ static void *
 begin(struct ft_trace *t, struct ft_sink *sink, const struct ft_trace_thread *thread)
 {
     bool other = thread->process->head.pid != t->processes[0].head.pid;
-    struct ft_thread_info info = {thread->serial,
-                                  thread->native,
-                                  thread->process->head.pid,
-                                  other,
-                                  {thread->name, strlen(thread->name)},
-                                  NULL,
-                                  NULL};
+    struct ft_thread_info info = {.serial = thread->serial,
+                                  .native_id = thread->native,
+                                  .pid = thread->process->head.pid,
+                                  .other = other,
+                                  .name = {thread->name, strlen(thread->name)}};
     return sink->ops->thread_begin(sink, &info);
 }
 

@@ -30,7 +30,7 @@ CASE(times_of_recursion_and_generators)
 {
     injected_clock();
     struct ft_sink *sink = ft_table_new(true);
-    struct ft_thread_info info = {1, 1, 0, false, FT_STR("MainThread"), NULL, NULL};
+    struct ft_thread_info info = {.serial = 1, .native_id = 1, .name = FT_STR("MainThread")};
     struct story s = {sink, sink->ops->thread_begin(sink, &info), 0, U};
     struct ft_func *f = func("f", "/a/app.py", 1, 0),
                    *g = func("g", "/a/app.py", 5, FT_FUNC_GENERATOR);
@@ -79,7 +79,7 @@ CASE(times_of_recursion_and_generators)
 CASE(lambdas_of_one_line_and_growing)
 {
     struct ft_sink *sink = ft_table_new(false);
-    struct ft_thread_info info = {1, 1, 0, false, FT_STR("MainThread"), NULL, NULL};
+    struct ft_thread_info info = {.serial = 1, .native_id = 1, .name = FT_STR("MainThread")};
     struct story s = {sink, sink->ops->thread_begin(sink, &info), 0, U};
     enum { N = 3000 };
     static struct ft_func *all[N];

@@ -10,8 +10,8 @@ CASE(the_tree_as_lines)
     struct ft_output *out = ft_output_memory(&b);
     struct ft_text_options options = {.callers = true, .values = true};
     struct ft_sink *sink = ft_text_new(&options, out);
-    struct ft_thread_info info = {1, 1, 0, false, FT_STR("MainThread"), NULL, NULL},
-                          other = {2, 2, 0, false, FT_STR("worker-1"), NULL, NULL};
+    struct ft_thread_info info = {.serial = 1, .native_id = 1, .name = FT_STR("MainThread")},
+                          other = {.serial = 2, .native_id = 2, .name = FT_STR("worker-1")};
     struct story s = {sink, sink->ops->thread_begin(sink, &info), 0, 1};
     struct ft_func *top = func("<module>", "/a/app.py", 1, FT_FUNC_MAIN | FT_FUNC_MODULE);
     struct ft_func *foo = func("foo", "/a/app.py", 1, FT_FUNC_MAIN);
