@@ -7,7 +7,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
-	oracle mutants others kill diskfull oom planted races large leaks asan
+	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -23,6 +23,7 @@ help:
 	@echo 'make large     millions of calls, very deep, many threads (PYFTRACE_FAULTS=... million calls)'
 	@echo 'make leaks     rounds of every entry of the API, on a debug build (MATRIX=... another)'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
+	@echo 'make jupyterlab  the magics in a real JupyterLab, in Chromium (500 MB of packages; not in CI)'
 	@echo 'make bench     how fast, against others (an hour; ARGS="--pairs 3 --parts calls": a minute)'
 	@echo 'make plots     pictures of what make bench found, into docs/pictures'
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
@@ -86,6 +87,15 @@ leaks:
 
 asan: $(VENV)/.built $(VENV)/.test-tools
 	tools/asan $(ARGS)
+
+build/jupyterlab-venv/.done: tests/browser/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv build/jupyterlab-venv
+	@build/jupyterlab-venv/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+jupyterlab: build/jupyterlab-venv/.done
+	@build/jupyterlab-venv/bin/pip install -q --disable-pip-version-check --force-reinstall --no-deps .
+	build/jupyterlab-venv/bin/python -P tests/browser/jupyterlab.py
 
 bench: $(VENV)/.built $(VENV)/.test-tools
 	bench/fetch build/bench-packages

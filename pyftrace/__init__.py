@@ -7,6 +7,7 @@
 - ``with pyftrace.record("run.data"): ...``: write a recording
 - ``pyftrace.open("run.data")``: read it
 - ``pyftrace.start()``, ``pyftrace.stop()``: across notebook cells
+- ``%load_ext pyftrace``, then ``%pyftrace expression`` and ``%%pyftrace`` in notebooks
 
 Keywords are the command line's options: ``pyftrace -h`` lists them.
 """
@@ -41,6 +42,10 @@ def __getattr__(name: str) -> object:
         from pyftrace import recording
 
         return getattr(recording, "Recording" if name == "open" else name)
+    if name in ("load_ipython_extension", "unload_ipython_extension"):
+        from pyftrace import notebook
+
+        return getattr(notebook, name)
     if name == "Report":
         from pyftrace.totals import Report
 

@@ -74,6 +74,10 @@ class Tap:
         already."""
     def watch_all(self) -> None:
         """As attach(), but no error when it is attached already."""
+    def watch_others(self, but: tuple[int, ...]) -> None:
+        """Watch all threads from now on but those of these native ids, which enter() and leave() as
+        they like: what runs for the program and is no part of it. Errors as attach(); ``TypeError``
+        the second time."""
     def detach(self) -> None:
         """The opposite of attach(); no error when not attached. What was collected stays."""
     def enter(self) -> None:

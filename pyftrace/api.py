@@ -43,7 +43,7 @@ def _options(keywords: dict[str, Any], **fixed: Any) -> Options:
     return Options(**keywords, **fixed)
 
 
-def _new_tap(kind: Literal["text", "report"], options: Options, file: Any) -> _engine.Tap:
+def new_tap(kind: Literal["text", "report"], options: Options, file: Any) -> _engine.Tap:
     """A tap whose lines go to ``file``: a path, a stream, or None for sys.stdout as it is now."""
     keywords = options.tap_keywords()
     if kind == "report":
@@ -82,7 +82,7 @@ class _Shared:
                 return known[0]
             if len(self._taps) >= 64:  # streams come and go; a tap in use lives on by its users
                 self._taps.pop(next(iter(self._taps)))
-            tap = _new_tap("text", options, stream)
+            tap = new_tap("text", options, stream)
             self._taps[key] = (tap, stream)
             return tap
 
@@ -295,7 +295,7 @@ class _Trace:
     def __enter__(self) -> Self:
         if self._tap is not None:
             raise RuntimeError("this trace is entered already; make another with pyftrace.trace()")
-        tap = _new_tap("text", self._options, self._file)
+        tap = new_tap("text", self._options, self._file)
         if self._all:
             tap.attach()
         else:
@@ -362,7 +362,7 @@ class _Counting(Report):
     """A report that is also its own context manager."""
 
     def __init__(self, options: Options, threads: str | None) -> None:
-        super().__init__(_new_tap("report", options, None), options)
+        super().__init__(new_tap("report", options, None), options)
         self._all = threads == "all"
         self._entered = False
 
@@ -413,7 +413,7 @@ def start(*, file: Any = None, **options: Any) -> None:
     global _started
     if _started is not None:
         raise RuntimeError("tracing is started already; pyftrace.stop() ends it")
-    tap = _new_tap("text", _options(options), file)
+    tap = new_tap("text", _options(options), file)
     tap.attach()
     _started = tap
 

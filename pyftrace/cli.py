@@ -67,7 +67,7 @@ def help_text() -> str:
         "TARGET: a script, a directory or zip with __main__.py, -m MODULE, -c CODE, - (standard",
         "input), or a Python console script on PATH. Everything after it belongs to it.",
     ]
-    lines += _option_lines(
+    lines += option_lines(
         (row.group, row, row.help)
         for row in opts.TABLE
         if row.group not in (opts.HIDDEN, opts.RECORD)
@@ -87,7 +87,7 @@ def help_text() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
+def option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
     """(group, row, what it does) as lines, a heading over each group."""
     lines: list[str] = []
     shown = ""
@@ -112,7 +112,7 @@ def record_help() -> str:
         "as for pyftrace itself, or any command: what it starts that is Python is recorded.",
     ]
     for group in (opts.SCOPE, opts.RECORD):
-        lines += _option_lines(
+        lines += option_lines(
             (group, row, RECORD_WORDS.get(row.dest, row.help))
             for row in opts.TABLE
             if row.group == group or (group == opts.RECORD and row.dest in RECORD_ALSO)

@@ -197,31 +197,49 @@ class Report:
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        columns = ("function", "total_ns", "calls", "self_ns", "avg_ns", "file")
-        titles = (
-            "Function Name",
-            "Total Execution Time",
-            "Call Count",
-            "Self Time",
-            "Average",
-            "Where",
+        rows = self.rows
+        columns = ("function", "total", "calls", *(c for c in _TITLES if c in self._columns))
+        head = "".join(_html_cell("th", name, _TITLES[name]) for name in columns)
+        limit = self._options.limit or len(rows)
+        body = "".join(
+            f"<tr>{''.join(_html_cell('td', name, self._text(row, name)) for name in columns)}</tr>"
+            for row in rows[:limit]
         )
-        head = "".join(f"<th style='text-align:left'>{title}</th>" for title in titles)
-        limit = self._options.limit or len(self.rows)
-        body = "".join(_html_row(row, columns) for row in self.rows[:limit])
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        left_out = len(rows) - limit
+        more = f"<p>... {left_out} more (--limit 0)</p>" if left_out > 0 else ""
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}{more}{self._html_footer(len(rows))}"
+
+    def _html_footer(self, functions: int) -> str:
+        if self._options.quiet or self._recorded:
+            return ""
+        return f"<p>{escape(str(self).rpartition(chr(10))[2])}</p>" if functions else ""
+
+    def _text(self, row: Row, name: str) -> str:
+        if name in ("function", "module"):
+            return str(getattr(row, name))
+        if name == "where":
+            return self._where(row)
+        if name in ("calls", "resumes"):
+            return str(getattr(row, name))
+        value = getattr(row, f"{name}_ns")
+        return "" if value is None else f"{value / 1e9:.6f} seconds"
+
+    def _where(self, row: Row) -> str:
+        return f"{row.file.rpartition('/')[2]}:{row.line}" if row.file else row.module
 
 
-def _html_row(row: Row, columns: tuple[str, ...]) -> str:
-    cells = []
-    for name in columns:
-        value = getattr(row, name)
-        if name.endswith("_ns"):
-            value = f"{value / 1e9:.6f} seconds"
-        elif name == "file":
-            value = f"{value.rpartition('/')[2]}:{row.line}" if value else row.module
-        cells.append(f"<td style='text-align:left'>{escape(printable(str(value)))}</td>")
-    return f"<tr>{''.join(cells)}</tr>"
+# As the table of text has them, and in its order.
+_TITLES = {
+    "function": "Function Name", "total": "Total Execution Time", "calls": "Call Count",
+    "self": "Self Time", "avg": "Average", "min": "Min", "max": "Max", "p50": "P50", "p95": "P95",
+    "p99": "P99", "resumes": "Resumes", "module": "Module", "where": "Where",
+}  # fmt: skip
+
+
+def _html_cell(tag: str, column: str, text: str) -> str:
+    side = "left" if column in ("function", "module", "where") else "right"
+    return f"<{tag} style='text-align:{side}'>{escape(printable(text))}</{tag}>"
 
 
 def matches(pattern: str, module: str, name: str, file: str) -> bool:

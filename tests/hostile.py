@@ -142,8 +142,8 @@ def check_csv(text: str, fields: int, expected: Calls) -> None:
 def check_html(text: str, names: set[str]) -> None:
     """No tags but ours, and the names among the cells."""
     cells, tags = (re.split("(<[^<>]*>)", text)[first::2] for first in (0, 1))
-    assert {re.sub(" style='text-align:left'", "", tag).strip("</>") for tag in tags} <= {
-        *("table", "thead", "tbody", "tr", "th", "td"),
+    assert {re.sub(" style='text-align:(left|right)'", "", tag).strip("</>") for tag in tags} <= {
+        *("table", "thead", "tbody", "tr", "th", "td", "p"),
     }
     assert not [cell for cell in cells if re.search("[<>\"']|&(?![#\\w]+;)", cell)]
     assert not HOSTILE.search(text)

@@ -303,6 +303,44 @@ def test_a_thread_already_running_is_seen(capsys):
     assert "Returning double-> 10" in capsys.readouterr().out
 
 
+def test_a_tap_can_watch_all_threads_but_some():
+    go = threading.Event()
+
+    def waits(x):
+        go.wait()
+        double(x)
+
+    left_out, running = (threading.Thread(target=waits, args=(x,)) for x in (5, 6))
+    left_out.start()
+    running.start()
+    out = io.StringIO()
+    tap = _engine.Tap("text", stream=out)
+    tap.watch_others((threading.get_native_id(), left_out.native_id or 0))
+    double(1)
+    go.set()
+    started = threading.Thread(target=double, args=(7,))
+    started.start()
+    for thread in (left_out, running, started):
+        thread.join()
+    tap.enter()
+    double(8)
+    tap.leave()
+    double(9)
+    with pytest.raises(TypeError, match="once"):
+        tap.watch_others(())
+    tap.close()
+    found = re.findall(r"Returning double-> (\d+)", out.getvalue())
+    assert sorted(found) == ["12", "14", "16"]
+    with pytest.raises(TypeError, match="tuple"):
+        _engine.Tap("text", stream=out).watch_others([])
+    with pytest.raises(TypeError):
+        _engine.Tap("text", stream=out).watch_others((1, "2"))
+    with pytest.raises(OverflowError):
+        _engine.Tap("text", stream=out).watch_others((-1,))
+    with pytest.raises(RuntimeError, match="closed"):
+        tap.watch_others(())
+
+
 def test_an_exception_leaves_nothing_on(capsys):
     with pytest.raises(ZeroDivisionError), pyftrace.trace():
         double(1)

@@ -217,6 +217,9 @@ struct ft_tap {
     int slot; /* -1: not attached */
     uint32_t epoch; /* unique in the process; with the slot it tells stale views and verdicts */
     bool all; /* watches every thread */
+    bool others; /* watches every thread but `but`, which may enter() it */
+    const uint64_t *but; /* native ids, borrowed from the layer above */
+    size_t nbut;
     uint32_t entered; /* threads' open enter()s */
     bool one_process; /* a forked child leaves it (report) */
     bool may_raise; /* its output runs Python: it may leave a signal handler's
@@ -230,6 +233,9 @@ struct ft_tap {
 int ft_tap_attach(struct ft_engine *e, struct ft_tap *tap);
 void ft_tap_detach(struct ft_engine *e, struct ft_tap *tap);
 int ft_tap_watch_all(struct ft_engine *e, struct ft_tap *tap);
+int ft_tap_watch_others(struct ft_engine *e, struct ft_tap *tap);
+/* A thread seen for the first time: those taps watch it that watch others. */
+void ft_taps_meet(struct ft_engine *e, struct ft_thread *t);
 int ft_tap_enter(struct ft_engine *e, struct ft_tap *tap);
 void ft_tap_leave(struct ft_engine *e, struct ft_tap *tap);
 

@@ -62,7 +62,7 @@ free_slot(struct ft_engine *e)
     struct ft_tap *idlest = NULL;
     for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
         struct ft_tap *tap = e->taps[slot];
-        if (!tap->all && tap->entered == 0
+        if (!tap->all && !tap->others && tap->entered == 0
             && (idlest == NULL || tap->last_used < idlest->last_used)) {
             idlest = tap;
         }
@@ -130,7 +130,7 @@ ft_tap_detach(struct ft_engine *e, struct ft_tap *tap)
     e->all &= ~bit;
     e->generation++;
     tap->slot = -1;
-    tap->all = false;
+    tap->all = tap->others = false;
     tap->entered = 0;
     if (ft_engine_update(e) < 0) {
         PyErr_Clear(); /* refused: with no tap the callbacks do nothing, see stop() */
@@ -148,6 +148,40 @@ ft_tap_watch_all(struct ft_engine *e, struct ft_tap *tap)
     }
     tap->all = true;
     e->all |= 1u << tap->slot;
+    return ft_engine_update(e);
+}
+
+static void
+meet(struct ft_tap *tap, struct ft_thread *t)
+{
+    for (size_t i = 0; i < tap->nbut; i++) {
+        if (tap->but[i] == t->native_id) {
+            return;
+        }
+    }
+    t->local |= 1u << tap->slot;
+}
+
+void
+ft_taps_meet(struct ft_engine *e, struct ft_thread *t)
+{
+    for (int slot = 0; slot < FT_MAX_TAPS; slot++) {
+        if (e->taps[slot] != NULL && e->taps[slot]->others) {
+            meet(e->taps[slot], t);
+        }
+    }
+}
+
+int
+ft_tap_watch_others(struct ft_engine *e, struct ft_tap *tap)
+{
+    if (ft_tap_attach(e, tap) < 0) {
+        return -1;
+    }
+    tap->others = true;
+    for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
+        meet(tap, t);
+    }
     return ft_engine_update(e);
 }
 

@@ -216,6 +216,9 @@ ft_thread_find(struct ft_engine *e)
     struct ft_thread *t = known_thread(e, tstate->id, native_id);
     if (t == NULL) {
         t = thread_new(e, tstate->id, native_id);
+        if (t != NULL) {
+            ft_taps_meet(e, t);
+        }
     }
     if (t != NULL) {
         keep_tstate(e, t, tstate);

@@ -61,6 +61,7 @@ struct ft_tap_object {
     bool file;                           /* `out` is a file of ours */
     bool fd;                             /* `out` is a descriptor of the caller's */
     bool closed;
+    uint64_t *but;                       /* owned: threads that watch_others() leaves out */
     struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
     struct ft_flight *flight;            /* owned, of a flight recorder; outlives the sink */
 };

@@ -197,6 +197,7 @@ tap_dealloc(PyObject *op)
     }
     ft_unlock();
     ft_filter_fini(&self->filter);
+    PyMem_Free(self->but);
     Py_CLEAR(self->module);
     type->tp_free(op);
     Py_DECREF(type);
@@ -244,6 +245,35 @@ tap_watch_all(PyObject *op, PyObject *unused)
 }
 
 static PyObject *
+tap_watch_others(PyObject *op, PyObject *ids)
+{
+    struct ft_tap_object *self = SELF(op);
+    if (refuse_closed(self) < 0) {
+        return NULL;
+    }
+    if (!PyTuple_Check(ids) || self->but != NULL) {
+        PyErr_SetString(PyExc_TypeError, "watch_others() takes a tuple of native ids, once");
+        return NULL;
+    }
+    size_t n = (size_t)PyTuple_GET_SIZE(ids);
+    uint64_t *but = PyMem_New(uint64_t, n + 1);
+    if (but == NULL) {
+        return PyErr_NoMemory();
+    }
+    for (size_t i = 0; i < n; i++) {
+        but[i] = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(ids, (Py_ssize_t)i));
+        if (PyErr_Occurred()) {
+            PyMem_Free(but);
+            return NULL;
+        }
+    }
+    self->but = but;
+    self->tap.but = but;
+    self->tap.nbut = n;
+    return ft_tap_watch_others(self->engine, &self->tap) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *
 tap_detach(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     ft_tap_detach(SELF(op)->engine, &SELF(op)->tap);
@@ -272,7 +302,7 @@ tap_leave(PyObject *op, PyObject *Py_UNUSED(unused))
 static PyObject *
 tap_release(PyObject *op, PyObject *unused)
 {
-    if (SELF(op)->tap.entered == 0 && !SELF(op)->tap.all) {
+    if (SELF(op)->tap.entered == 0 && !SELF(op)->tap.all && !SELF(op)->tap.others) {
         return tap_detach(op, unused);
     }
     Py_RETURN_NONE;
@@ -389,6 +419,7 @@ tap_recorded(PyObject *op, void *Py_UNUSED(unused))
 
 FT_LOCKED(tap_attach)
 FT_LOCKED(tap_watch_all)
+FT_LOCKED(tap_watch_others)
 FT_LOCKED(tap_detach)
 FT_LOCKED(tap_enter)
 FT_LOCKED(tap_leave)
@@ -418,6 +449,8 @@ static PyMethodDef methods[] = {
     {"attach", FT_LOCKED_NAME(tap_attach), METH_NOARGS, "Watch all threads from now on."},
     {"watch_all", FT_LOCKED_NAME(tap_watch_all), METH_NOARGS,
      "As attach(); no error when attached already."},
+    {"watch_others", FT_LOCKED_NAME(tap_watch_others), METH_O,
+     "Watch all threads but those of these native ids, which may enter()."},
     {"detach", FT_LOCKED_NAME(tap_detach), METH_NOARGS, "Stop watching; what was collected stays."},
     {"enter", FT_LOCKED_NAME(tap_enter), METH_NOARGS, "Watch the calling thread until leave()."},
     {"leave", FT_LOCKED_NAME(tap_leave), METH_NOARGS, "The opposite of enter()."},
