@@ -160,10 +160,13 @@ def _arm_recorder(options: opts.Options) -> None:
     path = os.path.abspath(options.output or folder.DEFAULT)
     _engine.set_paths(library_folders(), own_folders())
     try:
-        if options.run_id is None:  # set by hand: this is the first process, or one that joins
+        # Set by hand this is the first process, or one that joins; a flight recorder's directory may
+        # be gone because nothing had happened.
+        if options.run_id is None or (options.dump_on and not os.path.lexists(path)):
             facts = run_facts(opts.join(sys.orig_argv))
             path, run_id = folder.join(_engine, path, os.getpid(), options.max_size, facts)
-            options = options.replace(output=path, run_id=run_id)
+            late = options.run_id is not None  # nobody waits for the last word of a child
+            options = options.replace(output=path, run_id=run_id, quiet=options.quiet or late)
             if not options.no_children:
                 os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
         if options.dump_on and _engine.is_main():
@@ -195,7 +198,7 @@ def _arm_recorder(options: opts.Options) -> None:
         finish = flight.end
         if _engine.is_main():
             flight.watch_signals(tap, options)
-            flight.end_in_children(_engine, tap, options)
+            flight.end_in_children(tap, lambda: flight.end(_engine, tap, options))
     atexit.register(finish, _engine, tap, options)
     try:
         _engine.arm(

@@ -97,9 +97,9 @@ class Tap:
     def dump(self, reason: str) -> int:
         """Make what a flight recorder's ring holds a dump: its number; 0 when it is not made:
         nothing was called since the last, there are enough, or no room."""
-    def dump_exception(self, type: str, where: str) -> None:
-        """The same for an exception of that type, if it is one of the reasons; ``where`` says what
-        it did: "ended the program"."""
+    def dump_exception(self, error: BaseException, type: str, where: str, /) -> None:
+        """The same for an exception of that type, if it is one of the reasons and was not dumped on
+        its way; ``where`` says what it did: "ended the program"."""
     def rows(self) -> list[tuple[Any, ...]]:
         """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
         max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
@@ -123,9 +123,10 @@ class Tap:
         """(top-level package, functions) called and out of scope: those that user code called
         directly, or if there are none all, in order of first call."""
     @property
-    def flight(self) -> tuple[str, int, int, list[str]] | None:
+    def flight(self) -> tuple[str, int, int, str, list[str]] | None:
         """Of a flight recorder that is not closed: (folder of its ring, dumps made by this process,
-        dumps that could not be made, patterns of ``slow`` that matched nothing so far)."""
+        dumps that could not be made, why: "" because there are ``max_dumps``, patterns of ``slow``
+        that matched nothing so far)."""
     @property
     def lines(self) -> int:
         """Tree lines written so far."""

@@ -13,9 +13,12 @@ from pyftrace import options as opts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from pyftrace._engine import Tap
+
+RING_SIZE = 16 << 20
 
 
 # ---- reasons -------------------------------------------------------------------------------------
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 def checked(name: str, text: str) -> "tuple[str, str, int]":
     """A reason: ("exception", GLOB or "", 0), ("signal", NAME, number), ("slow", PATTERN, ns)."""
+    if not isinstance(text, str):
+        raise opts.OptionError(f"{name}: {text!r} is no text")
     kind, _, rest = text.partition(":")
     if kind == "exception":
         if rest:
@@ -42,13 +47,21 @@ def checked(name: str, text: str) -> "tuple[str, str, int]":
     )
 
 
+# Their default ends the program at once, or what they tell happens again: a handler helps nobody.
+_NEVER = ("KILL", "STOP", "SEGV", "BUS", "FPE", "ILL", "ABRT")
+# Without a handler of the program's they mean nothing to it; others do what they do untraced.
+_FREE = ("USR1", "USR2")
+
+
 def _signal_number(name: str, text: str) -> int:
     text = text.upper().removeprefix("SIG")
     number = getattr(_signal, f"SIG{text}", None) if text.isalnum() else None
     if not isinstance(number, int):
         raise opts.OptionError(f"{name}: '{text}' is no signal; USR1 is")
-    if number in (_signal.SIGKILL, _signal.SIGSTOP):
-        raise opts.OptionError(f"{name}: no program is told of SIG{text}")
+    if text in _NEVER:
+        raise opts.OptionError(
+            f"{name}: SIG{text} cannot be waited for; after a crash the ring is there"
+        )
     return number
 
 
@@ -58,41 +71,54 @@ def tap_keywords(options: "opts.Options") -> "dict[str, Any]":
     return {
         "dump_on": tuple(part for part in parts if part[0] != "signal"),
         "max_dumps": options.max_dumps,
+        "ring": options.ring or RING_SIZE,
     }
 
 
-def watch_signals(tap: "Tap", options: "opts.Options") -> "list[tuple[int, Any]]":
-    """Handlers that dump, in place of the program's: numbers and what was there before, for
-    :func:`unwatch_signals`. ValueError but in the main thread."""
-    names = {n: text for kind, text, n in map(_parsed, options.dump_on) if kind == "signal"}
-
-    def dump(number: int, frame: object) -> None:
-        tap.dump(f"signal {names[number].upper().removeprefix('SIG')}")
-
-    return [(number, _signal.signal(number, dump)) for number in names]
+# ---- signals -------------------------------------------------------------------------------------
 
 
-def unwatch_signals(before: "list[tuple[int, Any]]") -> None:
-    """The handlers that were there before."""
-    for number, handler in reversed(before):
-        try:
-            _signal.signal(number, handler if handler is not None else _signal.SIG_DFL)
-        except ValueError:
-            pass  # not the main thread: the handler of a tap that is closed does nothing
+class Watch:
+    """A handler that dumps and then does what would have been done without it. ValueError but in
+    the main thread."""
+
+    def __init__(self, tap: "Tap", number: int, name: str) -> None:
+        self._tap = tap
+        self._number = number
+        self._name = name.upper().removeprefix("SIG")
+        self._before = _signal.signal(number, self)
+
+    def __call__(self, number: int, frame: object) -> None:
+        self._tap.dump(f"signal {self._name}")
+        if callable(self._before):
+            self._before(number, frame)
+        elif self._before == _signal.SIG_DFL and self._name not in _FREE:
+            _signal.signal(number, _signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def end(self) -> None:
+        """The program's own handler again, unless it has set another meanwhile."""
+        if _signal.getsignal(self._number) is self and self._before is not None:
+            try:
+                _signal.signal(self._number, self._before)
+            except ValueError:
+                pass  # not the main thread: this one stays, and hands on
 
 
-def _parsed(text: str) -> "tuple[str, str, int]":
-    return checked("--dump-on", text)
+def watch_signals(tap: "Tap", options: "opts.Options") -> "list[Watch]":
+    """One for each signal that is a reason. ValueError but in the main thread."""
+    reasons = [checked("--dump-on", text) for text in options.dump_on]
+    return [Watch(tap, number, name) for kind, name, number in reasons if kind == "signal"]
 
 
 def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:
-    """For one that ends the program or a block, if it is a reason; nothing when its way up was
-    dumped already."""
+    """For one that ends the program or a block, if it is a reason; nothing when it was dumped on
+    its way."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):
         name = f"{kind.__module__}.{name}"
-    tap.dump_exception(name, where)
+    tap.dump_exception(error, name.encode("utf-8", "backslashreplace").decode(), where)
 
 
 # ---- the directory -------------------------------------------------------------------------------
@@ -101,93 +127,158 @@ def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:
 def forget_before_exec(engine: "Any", path: str) -> None:
     """The rings of this very process, of what it was before it became this program: nothing
     happened there."""
-    for name in folder.parts(path):
+    for name in folder.rings(path, os.getpid()):
         ring = os.path.join(path, name)
-        if name.startswith(f"{folder.RING}{os.getpid()}") and engine.read_run(ring)[2]:
-            try:
+        try:
+            if engine.read_run(ring)[2]:
                 folder.delete(ring)
-            except (OSError, folder.FolderError):
-                pass  # it can be read
+        except (OSError, folder.FolderError):
+            pass  # it can be read
 
 
-def end_in_children(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
+_finishes: "dict[int, Callable[[], None]]" = {}
+_hooked = False
+
+
+def end_in_children(tap: "Tap", finish: "Callable[[], None]") -> None:
     """multiprocessing's forked children end without atexit: they are told to end in their own
-    way."""
+    way, until :func:`forget_children` of the tap."""
+    global _hooked
+    _finishes[id(tap)] = finish
+    if not _hooked:
+        _hooked = True
+        os.register_at_fork(after_in_child=_in_child)
 
-    def finish() -> None:
-        end(engine, tap, options)
 
-    def forked(_: object) -> None:
-        sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=-(10**6))
+def forget_children(tap: "Tap") -> None:
+    """Its end has come."""
+    _finishes.pop(id(tap), None)
 
-    def in_child() -> None:
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # it forgets all that was to be done at the end, then asks these
-            util.register_after_fork(forked, forked)
 
-    os.register_at_fork(after_in_child=in_child)
+def _finish_all(_: object = None) -> None:
+    for finish in list(_finishes.values()):
+        finish()
+
+
+def _forked(_: object) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, _finish_all, exitpriority=-(10**6))
+
+
+def _in_child() -> None:
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:  # it forgets all that was to be done at the end, then asks these
+        util.register_after_fork(_forked, _forked)
 
 
 def remove_ring(ring: str) -> None:
-    """A ring that was closed, nothing having happened; and its directory once nothing is left there
-    and no other process can come."""
+    """A ring of this process that was closed, and its directory once nothing is left there: who
+    comes later makes it again."""
+    from pyftrace import _engine
+
     home = os.path.dirname(ring)
     try:
-        folder.delete(ring)
-        if set(os.listdir(home)) == {"run"}:
-            from pyftrace import _engine
-
-            _, first, alive = _engine.read_run(home)
-            if first == os.getpid() or not alive:
-                folder.delete(home)
+        if _engine.read_run(ring)[1] == os.getpid():  # not a parent's, which goes on
+            folder.delete(ring)
+        if os.listdir(home) == ["run"]:
+            folder.delete_empty(home)
     except (OSError, folder.FolderError):
         pass  # what is left there is a recording, and can be read
 
 
-def closing_line(path: str, tap_state: "tuple[str, int, int, list[str]]", most: int) -> str:
+def _dead_rings(engine: "Any", path: str) -> "list[str]":
+    """Those of processes that did not come to their end. What a SIGTERM ended, as a pool does with
+    its workers, did: those are removed."""
+    found = []
+    for name in folder.parts(path):
+        ring = os.path.join(path, name)
+        try:
+            if name.startswith(folder.DUMP) or engine.read_run(ring)[2]:
+                continue
+            ends = [process["signal"] for process in engine.Recording(ring).processes]
+            if ends and ends[-1] == _signal.SIGTERM:
+                folder.delete(ring)
+            else:
+                found.append(name)
+        except (OSError, folder.FolderError):
+            pass
+    return found
+
+
+def _shown(path: str) -> str:
+    try:
+        here = os.getcwd() + os.sep
+    except OSError:
+        return path
+    return path[len(here) :] if path.startswith(here) else path
+
+
+def closing_line(
+    engine: "Any", path: str, state: "tuple[str, int, int, str, list[str]]", most: int
+) -> str:
     """What was dumped, for the end of the program."""
-    shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-    parts = folder.parts(path)
-    found = [name for name in parts if name.startswith(folder.DUMP)]
-    if not found:
-        if parts:
-            s = "s" if len(parts) > 1 else ""
-            return (
-                f"no dump; in {shown} are the ring{s} of {len(parts)} process"
-                f"{'es' if s else ''} that did not end by exit: {', '.join(parts[:4])}"
-            )
-        return "nothing happened that --dump-on names: no dump, and nothing left"
-    refused = tap_state[2]
-    more = f"; {refused} more {'time' if refused == 1 else 'times'} after that" if refused else ""
-    more += f" (--max-dumps {most})" if refused and len(found) >= most else ""
-    word = "dump" if len(found) == 1 else "dumps"
+    shown = _shown(path)
+    rings = _dead_rings(engine, path)
+    dumps = [name for name in folder.parts(path) if name.startswith(folder.DUMP)]
+    _, _, refused, why, _ = state
+    more = why or f"--max-dumps {most}"
     argument = "" if shown == folder.DEFAULT else " " + opts.shell_word(shown)
-    return f"{len(found)} {word} in {shown}{more}; to see the last: pyftrace replay{argument}" + (
-        f"; all: pyftrace info{argument}" if len(found) > 1 else ""
-    )
+    if dumps:
+        line = f"{_count(len(dumps), 'dump')} in {shown}"
+        line += f", and {refused} more that could not be made ({more})" if refused else ""
+        line += f"; to see the last: pyftrace replay{argument}"
+        return line + (f"; all: pyftrace info{argument}" if len(dumps) > 1 else "")
+    if refused:
+        return f"no dump: {_count(refused, 'dump')} could not be made ({more})"
+    if rings:
+        return (
+            f"no dump; {_count(len(rings), 'process')} left without an end, and"
+            f" {'its ring' if len(rings) == 1 else 'their rings'}: pyftrace info{argument}"
+        )
+    return "no dump: nothing happened that --dump-on names"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
     """At the end of a program: the exception that ends it, the ring, the last word."""
-    error = getattr(sys, "last_exc", None)
-    if error is not None:
-        dump_exception(tap, error, "ended the program")
     from pyftrace._boot import say
 
-    state = tap.flight
+    forget_children(tap)
     forked = engine.forked()
-    engine.disarm()
-    tap.close()
-    engine.stop()
-    if state is None:
-        return
-    path = os.path.dirname(state[0])
-    remove_ring(state[0])
-    reason = tap.recorded[3]
-    if reason:
-        say(f"the recording stopped: {reason}")
-    if options.quiet or forked or not engine.is_main():
-        return
-    for pattern in (*tap.unmatched(), *state[3]):
-        say(f"warning: nothing matched '{pattern}'")
-    say(closing_line(path, state, options.max_dumps))
+    mine = not (forked and options.no_children)  # else the ring is the parent's
+    error = getattr(sys, "last_exc", None)
+    try:
+        if error is not None and mine:
+            dump_exception(tap, error, "ended the program")
+        state = tap.flight
+        engine.disarm()
+        tap.close()
+        engine.stop()
+        if state is None or not mine:
+            return
+        path = os.path.dirname(state[0])
+        first = _first_pid(engine, path)
+        reason = tap.recorded[3]
+        last_words = reason or "" if state[1] == 0 else ""
+        if reason:
+            say(f"the recording stopped: {reason}")
+        remove_ring(state[0])
+        if options.quiet or first != os.getpid() or not engine.is_main() or last_words:
+            return
+        if not engine.children() and not engine.interpreters():  # what others met is not known
+            for pattern in (*tap.unmatched(), *state[4]):
+                say(f"warning: nothing matched '{pattern}'")
+        say(closing_line(engine, path, state, options.max_dumps))
+        folder.name_back(engine, path)
+    except (OSError, RuntimeError, ValueError, MemoryError) as error:
+        say(f"could not finish the recording: {error}")
+
+
+def _first_pid(engine: "Any", path: str) -> int:
+    try:
+        pid: int = engine.read_run(path)[1]
+    except OSError:
+        return os.getpid()
+    return pid

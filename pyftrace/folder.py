@@ -132,7 +132,7 @@ def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
     _, first, alive = _ours(engine, path)
     if not alive or first != own_pid:
         return alive
-    if any(name.startswith(f"{RING}{own_pid}") for name in parts(path)):
+    if rings(path, own_pid):
         return True
     recording = engine.Recording(path)
     return not all(item["ended_ns"] for item in recording.processes if item["pid"] == own_pid)
@@ -156,6 +156,12 @@ def parts(path: str) -> "list[str]":
         for name in (*sorted(dumps, key=lambda name: int(name[len(DUMP) :])), *sorted(rings))
         if os.path.exists(os.path.join(path, name, "run"))
     ]
+
+
+def rings(path: str, pid: int) -> "list[str]":
+    """Those of that process."""
+    own = f"{RING}{pid}"
+    return [name for name in parts(path) if name == own or name.startswith(own + ".")]
 
 
 def chosen(parts: "list[str]") -> str:
@@ -191,6 +197,33 @@ def delete(folder: str) -> None:
         _delete(folder)
     except OSError as error:
         raise FolderError(f"cannot delete {folder}: {error.strerror}") from None
+
+
+def delete_empty(home: str) -> None:
+    """A flight recorder's directory in which nothing but ``run`` is left; it stays when another
+    process makes its ring there meanwhile."""
+    run = os.path.join(home, "run")
+    with open(run, "rb") as file:
+        content = file.read()
+    os.unlink(run)
+    try:
+        os.rmdir(home)
+    except OSError:
+        fd = os.open(run, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with open(fd, "wb") as file:
+            file.write(content)
+
+
+def name_back(engine: "Any", path: str) -> None:
+    """A run that left nothing gives an older recording its name back."""
+    old = path + ".old"
+    if os.path.lexists(path) or not os.path.lexists(old):
+        return
+    try:
+        _ours(engine, old)
+        os.rename(old, path)
+    except (OSError, FolderError):
+        pass  # it stays where it is
 
 
 def _check_own(folder: str) -> None:

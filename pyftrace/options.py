@@ -168,8 +168,6 @@ class Options:
                 raise OptionError(f"{row.names[-1]} does not go with record")
             if given and not self.record and row.group == RECORD:
                 raise OptionError(f"{row.names[-1]} goes with record")
-        if self.dump_on and not self.ring:
-            object.__setattr__(self, "ring", 16 << 20)
         if self.dump_on and self.max_size:
             raise OptionError("--max-size does not go with --dump-on: --max-dumps bounds it")
         if self.max_dumps != DEFAULTS["max_dumps"] and not self.dump_on:

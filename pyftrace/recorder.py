@@ -29,7 +29,7 @@ class _Record:
         self._all = threads == "all"
         self._path = path
         self._tap: _engine.Tap | None = None
-        self._handlers: list[tuple[int, Any]] = []
+        self._watches: list[flight.Watch] = []
         self._lock = threading.Lock()
 
     def _open(self, options: Options) -> _engine.Tap:
@@ -50,8 +50,9 @@ class _Record:
             **options.tap_keywords(),
         )
         if options.dump_on:
+            flight.end_in_children(tap, lambda: self._close(tap))
             try:
-                self._handlers = flight.watch_signals(tap, options)
+                self._watches = flight.watch_signals(tap, options)
             except ValueError:
                 self._close(tap)
                 raise ValueError("a signal can be watched in the main thread only") from None
@@ -59,8 +60,10 @@ class _Record:
 
     def _close(self, tap: _engine.Tap) -> None:
         state = tap.flight
-        flight.unwatch_signals(self._handlers)
-        self._handlers = []
+        flight.forget_children(tap)
+        for watch in self._watches:
+            watch.end()
+        self._watches = []
         tap.close()
         if state is not None:
             flight.remove_ring(state[0])
@@ -72,7 +75,9 @@ class _Record:
         state = tap.flight if tap is not None else None
         if tap is None or state is None:
             raise RuntimeError("no recording with dump_on is entered")
-        number = tap.dump(reason)
+        if not isinstance(reason, str):
+            raise TypeError(f"reason is a text, not {type(reason).__name__}")
+        number = tap.dump(reason.encode("utf-8", "backslashreplace").decode())
         home = os.path.dirname(state[0])
         return os.path.join(home, f"{folder.DUMP}{number}") if number else None
 

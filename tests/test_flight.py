@@ -13,6 +13,7 @@ import pytest
 from conftest import Run, clean_environment
 
 import pyftrace as api
+from pyftrace import folder
 
 APP = """\
 import sys, time
@@ -55,9 +56,7 @@ def test_when_nothing_happens_nothing_is_left(pyftrace: Run, tmp_path: Path):
     app(tmp_path, "serve(5)\nprint('done')\n")
     done = pyftrace("record", "--dump-on", "exception", "app.py")
     assert (done.returncode, done.stdout) == (0, "done\n")
-    assert done.stderr == (
-        "pyftrace: nothing happened that --dump-on names: no dump, and nothing left\n"
-    )
+    assert done.stderr == "pyftrace: no dump: nothing happened that --dump-on names\n"
     assert names(tmp_path) == ["app.py"]
     assert pyftrace("record", "-q", "--dump-on", "exception", "app.py").stderr == ""
 
@@ -205,7 +204,8 @@ def test_so_many_dumps_and_no_more(pyftrace: Run, tmp_path: Path):
     app(tmp_path, "for n in range(9): serve(1)\n")
     done = pyftrace("record", "--dump-on", "slow:serve:0ns", "--max-dumps", "3", "app.py")
     assert names(tmp_path / "pyftrace.data") == ["dump-1", "dump-2", "dump-3", "run"]
-    assert "3 dumps in pyftrace.data; 6 more times after that (--max-dumps 3)" in done.stderr
+    said = "3 dumps in pyftrace.data, and 6 more that could not be made (--max-dumps 3)"
+    assert said in done.stderr
 
 
 def test_dumps_and_ring_together_are_all_there_was(pyftrace: Run, tmp_path: Path):
@@ -283,8 +283,7 @@ def test_fork_and_exec(pyftrace: Run, tmp_path: Path):
     done = pyftrace("record", "--dump-on", "exception", "app.py")
     (ring,) = [name for name in names(tmp_path / "pyftrace.data") if name != "run"]
     assert done.stderr == (
-        "pyftrace: no dump; in pyftrace.data are the ring of 1 process that did not end by exit:"
-        f" {ring}\n"
+        "pyftrace: no dump; 1 process left without an end, and its ring: pyftrace info\n"
     )
     assert calls(tmp_path / "pyftrace.data" / ring)["handle"] == 1
 
@@ -297,7 +296,8 @@ def test_fork_and_exec(pyftrace: Run, tmp_path: Path):
         (["--dump-on", "slow:f:fast"], "'fast' is no time"),
         (["--dump-on", "slow:f[:1s"], "bad pattern 'f['"),
         (["--dump-on", "signal:NOPE"], "'NOPE' is no signal; USR1 is"),
-        (["--dump-on", "signal:KILL"], "no program is told of SIGKILL"),
+        (["--dump-on", "signal:KILL"], "SIGKILL cannot be waited for; after a crash the ring is"),
+        (["--dump-on", "signal:SEGV"], "SIGSEGV cannot be waited for; after a crash the ring is"),
         (["--dump-on", "exception:"], "'exception:' names no type"),
         (["--max-dumps", "3"], "--max-dumps goes with --dump-on"),
         (["--dump-on", "exception", "--max-size", "1G"], "--max-size does not go with --dump-on"),
@@ -323,6 +323,115 @@ def test_what_is_not_ours_is_not_deleted(pyftrace: Run, tmp_path: Path):
     done = pyftrace("record", "--dump-on", "exception", "app.py")
     assert done.returncode == 2 and "holds more than a recording (notes.txt)" in done.stderr
     assert names(tmp_path / "pyftrace.data.old") == ["dump-1", "run"]
+
+
+SPAWNS = {
+    "subprocess": "import subprocess\nsubprocess.run([sys.executable, '-c', 'print(1)'])\n",
+    "pool": (
+        "from multiprocessing import get_context\n"
+        "with get_context('fork').Pool(2) as pool: print(sum(pool.map(query, range(3))))\n"
+    ),
+    "fork": "import os\nif not os.fork(): serve(2); sys.exit()\nos.wait()\n",
+}
+
+
+@pytest.mark.parametrize("more", [[], ["--no-children"]])
+@pytest.mark.parametrize("spawn", SPAWNS)
+def test_children_leave_nothing_and_say_nothing(
+    pyftrace: Run, tmp_path: Path, spawn: str, more: list[str]
+):
+    app(tmp_path, f"query(1)\n{SPAWNS[spawn]}fail(1)\n")
+    done = pyftrace("record", *more, "--dump-on", "exception", "app.py")
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("pyftrace: ")] == [
+        "pyftrace: 1 dump in pyftrace.data; to see the last: pyftrace replay"
+    ]
+    assert names(tmp_path / "pyftrace.data") == ["dump-1", "run"]
+    assert functions(tmp_path / "pyftrace.data")[-1] == "unwind fail"
+
+
+def test_a_child_that_outlives_its_parent(pyftrace: Run, tmp_path: Path):
+    """The directory, gone with the parent, is made again; and gone again if nothing happens."""
+    (tmp_path / "child.py").write_text(
+        APP + "while open('go').read() != 'go': time.sleep(0.01)\nserve(1)\n"
+        "if len(sys.argv) > 1: fail(2)\n"
+    )
+    # Untraced at first, so that it has no ring yet when its parent ends.
+    later = "import os, sys, time; time.sleep(0.2);"
+    later += " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    app(
+        tmp_path,
+        "import subprocess\nquery(1)\n"
+        "for more in ([], ['fail']):\n"
+        f"    words = [sys.executable, '-S', '-c', {later!r}, 'child.py', *more]\n"
+        "    subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=open(f'err{len(more)}', 'w'))\n",
+    )
+    (tmp_path / "go").write_text("")
+    done = pyftrace("record", "--dump-on", "exception", "app.py")
+    assert done.stderr == "pyftrace: no dump: nothing happened that --dump-on names\n"
+    (tmp_path / "go").write_text("go")
+    while (
+        not (tmp_path / "pyftrace.data" / "dump-1" / "run").exists()
+        or len(names(tmp_path / "pyftrace.data")) > 2
+    ):
+        time.sleep(0.01)
+    assert calls(tmp_path / "pyftrace.data") == {"serve": 1, "handle": 1, "query": 2, "fail": 1}
+    assert (tmp_path / "err0").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "def hook(*of): query(1)\nsys.excepthook = hook\n",
+        "import atexit\natexit.register(serve, 2)\n",
+    ],
+)
+def test_an_exception_is_dumped_once(pyftrace: Run, tmp_path: Path, last: str):
+    """What runs after it, of the program, is not what happened before it."""
+    app(tmp_path, last + "fail(1)\n")
+    pyftrace("record", "-q", "--dump-on", "exception", "app.py")
+    assert names(tmp_path / "pyftrace.data") == ["dump-1", "run"]
+    assert functions(tmp_path / "pyftrace.data")[-1] == "unwind fail"
+
+
+def test_signals_do_what_they_do_untraced(pyftrace: Run, tmp_path: Path):
+    app(tmp_path, "import os, signal\nserve(1)\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    done = pyftrace("record", "--dump-on", "signal:TERM", "app.py")
+    assert done.returncode == -signal.SIGTERM
+    assert api.open(tmp_path / "pyftrace.data").dumped == "signal TERM"
+    app(
+        tmp_path,
+        "import os, signal\nserve(1)\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n",
+    )
+    done = pyftrace("record", "--dump-on", "signal:INT", "app.py")
+    assert done.returncode == -signal.SIGINT and "KeyboardInterrupt" in done.stderr
+    assert api.open(tmp_path / "pyftrace.data").dumped == "signal INT"
+
+
+def test_no_room_for_a_new_ring(pyftrace: Run, tmp_path: Path):
+    """The reason is refused, and recording goes on: what fails is told once, at the end."""
+    if os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize > 1 << 45:
+        pytest.skip("more room than a ring may have")
+    app(tmp_path, "import os\nserve(1)\n")
+    done = pyftrace("record", "--ring", "900T", "--dump-on", "slow:serve:0ns", "app.py")
+    assert done.returncode == 0 and "the recording stopped: " in done.stderr
+
+
+def test_a_run_that_leaves_nothing_gives_the_older_recording_its_name_back(
+    pyftrace: Run, tmp_path: Path
+):
+    app(tmp_path, "serve(1)\nif len(sys.argv) > 1: fail(1)\n")
+    pyftrace("record", "-q", "--dump-on", "exception", "app.py", "fail")
+    for _ in range(2):
+        pyftrace("record", "--dump-on", "exception", "app.py")
+        assert names(tmp_path) == ["app.py", "pyftrace.data"]
+    assert functions(tmp_path / "pyftrace.data")[-1] == "unwind fail"
+
+
+def test_the_working_directory_is_gone(pyftrace: Run, tmp_path: Path):
+    app(tmp_path, "import os\nos.mkdir('sub')\nos.chdir('sub')\nos.rmdir('../sub')\nfail(1)\n")
+    done = pyftrace("record", "--dump-on", "exception", "app.py")
+    assert done.stderr.count("Traceback") == 1 and "1 dump in " in done.stderr
 
 
 # ---- in Python -----------------------------------------------------------------------------------
@@ -379,6 +488,34 @@ def test_a_signals_handler_is_given_back(tmp_path: Path, nothing_left_on: None):
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_handler_set_meanwhile_stays(tmp_path: Path, nothing_left_on: None):
+    got: list[int] = []
+
+    def mine(number: int, frame: object) -> None:
+        got.append(number)
+
+    before = signal.signal(signal.SIGUSR2, mine)
+    try:
+        with api.record(tmp_path / "data", dump_on="signal:USR2", ring="1M"):
+            work(1)
+            os.kill(os.getpid(), signal.SIGUSR2)  # ours, which hands on
+            while not got:
+                time.sleep(0.001)
+            assert (tmp_path / "data" / "dump-1" / "run").exists()
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        assert signal.getsignal(signal.SIGUSR2) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_another_pid_of_the_same_digits_is_not_ours(tmp_path: Path):
+    for name in ("ring.12", "ring.12.1", "ring.123", "dump-2", "dump-10", "ring.4"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run").touch()
+    assert folder.rings(str(tmp_path), 12) == ["ring.12", "ring.12.1"]
+    assert folder.parts(str(tmp_path))[:2] == ["dump-2", "dump-10"]
 
 
 def test_signals_are_the_main_threads(tmp_path: Path, nothing_left_on: None):

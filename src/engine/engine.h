@@ -164,6 +164,7 @@ struct ft_thread {
     struct ft_sink *lone_sink;
     ft_enter_plain *lone_enter;
     ft_leave_plain *lone_leave;
+    uintptr_t raised; /* the exception that leaves the frame told of last: which, not what */
     bool lone_unwind; /* so do those left by an exception */
 
     bool told_task; /* the lone tap was told of `task` */

@@ -334,6 +334,9 @@ on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     if (plain_top(t, ENGINE(self)) && t->lone_unwind) {
         return leave_plain(t, ft_clock_ticks());
     }
+    if (t != NULL) {
+        t->raised = (uintptr_t)args[2];
+    }
     return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
 }
 

@@ -14,6 +14,7 @@
 struct ft_process {
     struct ft_process_hooks hooks;       /* written before `watching` is set */
     _Atomic bool watching;
+    bool suspended;                      /* by a fork; the child's */
     _Atomic uint32_t forks;
     _Atomic uint32_t epochs;
     _Atomic uint64_t children;
@@ -78,7 +79,8 @@ in_child(void)
     atomic_store(&process.children, 0);
     ft_lock_forked();
     ft_thread_current = NULL;            /* so that the next event looks, and finds the fork */
-    if (atomic_exchange(&process.watching, false)) {
+    process.suspended = atomic_exchange(&process.watching, false);
+    if (process.suspended) {
         give_signals_back();
     }
 }
@@ -124,11 +126,9 @@ ft_process_forked_children(void)
     return atomic_load(&process.children);
 }
 
-void
-ft_process_watch(const struct ft_process_hooks *hooks)
+static void
+watch(void)
 {
-    atomic_store(&process.children, 0);
-    process.hooks = *hooks;
     atomic_store(&process.watching, true);
     for (size_t i = 0; i < NSIGNALS; i++) {
         struct sigaction now,
@@ -137,6 +137,23 @@ ft_process_watch(const struct ft_process_hooks *hooks)
         if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL) {
             sigaction(signals[i], &mine, NULL);
         }
+    }
+}
+
+void
+ft_process_watch(const struct ft_process_hooks *hooks)
+{
+    atomic_store(&process.children, 0);
+    process.hooks = *hooks;
+    watch();
+}
+
+void
+ft_process_rewatch(void)
+{
+    if (process.suspended) {
+        process.suspended = false;
+        watch();
     }
 }
 

@@ -30,5 +30,7 @@ struct ft_process_hooks {
  * on. */
 void ft_process_watch(const struct ft_process_hooks *hooks);
 void ft_process_unwatch(void);
+/* In a child that was forked while something watched: it goes on watching. */
+void ft_process_rewatch(void);
 
 #endif

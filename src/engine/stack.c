@@ -79,7 +79,7 @@ slot_of(const struct ft_thread *t, const void *lane)
     return slot;
 }
 
-bool
+uint64_t
 ft_stack_into_unshown(void *thread, const void *lane)
 {
     struct ft_thread *t = thread;
@@ -89,10 +89,11 @@ ft_stack_into_unshown(void *thread, const void *lane)
     ft_caller_of_frame(t->engine, &caller);
     if (slot == FT_MAX_TAPS || below == NULL || caller.code == NULL
         || &caller.code->func != below->func) {
-        return true;
+        return t->raised;
     }
-    return below->kind.plain != 0 ? below->kind.plain != t->engine->taps[slot]->epoch
-                                  : !(below->shown >> slot & 1);
+    bool shown = below->kind.plain != 0 ? below->kind.plain == t->engine->taps[slot]->epoch
+                                        : (below->shown >> slot & 1) != 0;
+    return shown ? 0 : t->raised;
 }
 
 uint32_t

@@ -30,6 +30,6 @@ void ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap);
 uint32_t ft_stack_open_calls(void *thread, const void *lane, bool leaving,
                              struct ft_open_call *calls, uint32_t most);
 /* ft_thread_info.into_unshown */
-bool ft_stack_into_unshown(void *thread, const void *lane);
+uint64_t ft_stack_into_unshown(void *thread, const void *lane);
 
 #endif

@@ -16,9 +16,9 @@ struct ft_flight {
 };
 
 static int
-make_ring(void *ctx, char **folder, struct ft_run_head **run)
+make_ring(void *ctx, uint64_t room, char **folder, struct ft_run_head **run)
 {
-    return ft_flight_ring(((struct ft_flight *)ctx)->dir, folder, run);
+    return ft_flight_ring(((struct ft_flight *)ctx)->dir, room, folder, run);
 }
 
 static int
@@ -35,9 +35,8 @@ give_back(void *ctx, uint32_t number)
 }
 
 static int
-make_dump(void *ctx, const char *folder, struct ft_run_head *run, uint32_t number)
+make_dump(void *ctx, const char *folder, uint32_t number)
 {
-    ft_run_unmap(run);
     return ft_flight_dump(((struct ft_flight *)ctx)->dir, folder, number);
 }
 
@@ -72,6 +71,7 @@ parse_triggers(struct ft_flight *flight, PyObject *tuple)
                                                         .give_back = give_back,
                                                         .ring = make_ring,
                                                         .dump = make_dump,
+                                                        .unmap = ft_run_unmap,
                                                         .ctx = flight};
     return 0;
 }
@@ -146,14 +146,15 @@ PyObject *
 ft_tap_dump_exception(PyObject *op, PyObject *args)
 {
     struct ft_tap_object *self = (struct ft_tap_object *)op;
-    PyObject *type;
+    PyObject *error, *type;
     const char *where;
     struct ft_strbuf b;
-    if (!PyArg_ParseTuple(args, "Us", &type, &where) || begin_dump(self, type, &b) < 0) {
+    if (!PyArg_ParseTuple(args, "OUs", &error, &type, &where) || begin_dump(self, type, &b) < 0) {
         return NULL;
     }
     if (self->sink != NULL) {
-        ft_record_dump_exception(self->sink, (struct ft_str){b.data, b.len},
+        ft_record_dump_exception(self->sink, (uint64_t)(uintptr_t)error,
+                                 (struct ft_str){b.data, b.len},
                                  (struct ft_str){where, strlen(where)});
     }
     ft_strbuf_fini(&b);
@@ -179,5 +180,7 @@ ft_tap_flight(PyObject *op, void *Py_UNUSED(unused))
         Py_XDECREF(text);
     }
     PyObject *folder = ft_text_to_str((struct ft_str){state.folder, strlen(state.folder)});
-    return Py_BuildValue("(NKKN)", folder, state.dumps, state.refused, unmatched);
+    const char *why =
+        state.error == 0 || state.error == FT_STOP_MAX_DUMPS ? "" : strerror(state.error);
+    return Py_BuildValue("(NKKsN)", folder, state.dumps, state.refused, why, unmatched);
 }

@@ -82,12 +82,16 @@ flight_sink(struct ft_tap_object *self, const struct ft_tap_args *a, struct ft_r
         return NULL;
     }
     options->flight = ft_flight_options(self->flight);
-    *error = ft_flight_ring(options->folder, &folder, &options->run);
+    *error = ft_flight_ring(options->folder, 0, &folder, &options->run);
     if (*error) {
         return NULL;
     }
     options->folder = folder;
     struct ft_sink *sink = ft_record_new(options, error);
+    if (sink == NULL) {
+        ft_run_unmap(options->run);
+        ft_flight_remove(folder);
+    }
     free(folder);
     return sink;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/lock.h"
+#include "engine/process.h"
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
 #include "sink/tree.h"
@@ -119,6 +120,9 @@ on_forked(struct ft_tap *tap)
     struct ft_tap_object *self = SELF(tap->owner);
     if (self->file) {
         ft_output_file_forked(self->out);
+    }
+    if (self->kind == FT_TAP_RECORD) {   /* an end by SIGTERM is written down here too */
+        ft_process_rewatch();
     }
 }
 

@@ -45,7 +45,11 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
 static void
 thread_end(struct ft_sink *sink, void *lane)
 {
-    ft_record_lane_end((struct record *)sink, lane);
+    struct record *r = (struct record *)sink;
+    if (r->pid != (uint64_t)getpid()) {  /* a forked child that does not record: the parent's file */
+        ft_record_lane_forget(lane);
+    }
+    ft_record_lane_end(r, lane);
 }
 
 static void
@@ -159,6 +163,7 @@ close_sink(struct ft_sink *sink)
     }
     ft_strbuf_fini(&r->facts);
     if (r->flight != NULL) {
+        r->flight->hooks.unmap(r->run);
         ft_record_flight_free(r->flight);
     }
     free(r->known);
@@ -285,6 +290,9 @@ void
 ft_record_dying(struct ft_sink *sink, int signum)
 {
     struct record *r = (struct record *)sink;
+    if (r->pid != (uint64_t)getpid()) {
+        return;                          /* forked, and not yet on its own: the parent's head */
+    }
     r->head->end_signal = (uint32_t)signum;
     r->head->ended = ft_clock_monotonic_ns();
 }

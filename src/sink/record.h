@@ -30,27 +30,32 @@ struct ft_trigger {
 struct ft_record_flight_options {
     const struct ft_trigger *triggers; /* copied; at most FT_TRIGGERS_MAX */
     size_t ntriggers;
-    /* A folder for this process's next ring, to be freed, and its run. */
-    int (*ring)(void *ctx, char **folder, struct ft_run_head **run);
-    /* A number for a dump; EDQUOT: there are enough of them. What is not used is given back. */
+    /* A folder for this process's next ring, to be freed, and its run; ENOSPC: `room` bytes are not
+     * free there. */
+    int (*ring)(void *ctx, uint64_t room, char **folder, struct ft_run_head **run);
+    void (*unmap)(struct ft_run_head *run);
+    /* A number for a dump; FT_STOP_MAX_DUMPS: there are enough. What is not used is given back. */
     int (*take)(void *ctx, uint32_t *number);
     void (*give_back)(void *ctx, uint32_t number);
-    /* The ring in `folder`, closed, is that dump from now on; `run` is not used any more. */
-    int (*dump)(void *ctx, const char *folder, struct ft_run_head *run, uint32_t number);
+    /* The ring in `folder`, closed, is that dump from now on. */
+    int (*dump)(void *ctx, const char *folder, uint32_t number);
     void *ctx;                   /* borrowed */
 };
 
 struct ft_record_flight_state {
     const char *folder;          /* of the ring; borrowed */
-    uint64_t dumps, refused;     /* made by this process; that could not be made */
+    uint64_t dumps, refused;     /* made by this process; that could not be made, and */
+    int error;                   /* why the last of those, an errno or FT_STOP_MAX_DUMPS */
     uint64_t unmatched;          /* bit by trigger: it matched no function */
 };
 
 /* The ring becomes a dump, for the reason given; *number is 0 when it does not: ENODATA: nothing
  * was called since the last, or an errno of a hook. */
 int ft_record_dump(struct ft_sink *sink, struct ft_str reason, uint32_t *number);
-/* The same for an exception of that type which leaves `where`, if it is one of the reasons. */
-void ft_record_dump_exception(struct ft_sink *sink, struct ft_str type, struct ft_str where);
+/* The same for an exception of that type, if it is one of the reasons and was not dumped on its
+ * way; `which` as into_unshown() has it, `where` says what it did: "ended the program". */
+void ft_record_dump_exception(struct ft_sink *sink, uint64_t which, struct ft_str type,
+                              struct ft_str where);
 void ft_record_flight_state(const struct ft_sink *sink, struct ft_record_flight_state *state);
 
 /* ---- the recorder ---------------------------------------------------------------------------- */

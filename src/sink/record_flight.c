@@ -86,15 +86,27 @@ close_lanes(struct record *r)
     r->nfiles = 0;
 }
 
-/* Nothing was called since the last dump: an exception only went further up, say. */
-static bool
-is_quiet(const struct record *r)
+/* How often something was entered since the last dump; an exception that only goes further up, or is
+ * thrown into who awaits, is no news. */
+static uint64_t
+entries(const struct record *r)
 {
-    uint64_t entries = r->flight->ended_entries;
+    uint64_t n = r->flight->ended_entries;
     for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
-        entries += lane->calls + lane->starts - lane->throws;
+        n += lane->calls + lane->starts - lane->throws;
     }
-    return entries == 0;
+    return n;
+}
+
+/* What a new ring will take from the disk, should all threads go on. */
+static uint64_t
+room_needed(const struct record *r)
+{
+    uint64_t room = 2 * FT_DEFS_FIRST;
+    for (const struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
+        room += lane->file != NULL ? r->ring + FT_RING_START : 0;
+    }
+    return room;
 }
 
 static bool
@@ -109,6 +121,16 @@ define_reason(struct record *r, struct ft_str reason)
     return written;
 }
 
+/* To another ring. */
+static void
+move_to(struct record *r, char *folder, struct ft_run_head *run)
+{
+    r->flight->hooks.unmap(r->run);
+    free(r->folder);
+    r->folder = folder;
+    r->run = run;
+}
+
 int
 ft_record_dump(struct ft_sink *sink, struct ft_str reason, uint32_t *number)
 {
@@ -118,19 +140,22 @@ ft_record_dump(struct ft_sink *sink, struct ft_str reason, uint32_t *number)
     if (r->error || r->pid != (uint64_t)getpid()) {
         return r->error ? r->error : ECHILD;
     }
-    if (is_quiet(r)) {
+    uint64_t n = entries(r);
+    if (n == f->seen) {
         return ENODATA;
     }
     char *folder = NULL;
     struct ft_run_head *run = NULL;
     uint32_t taken;
-    int error = f->full ? EDQUOT : f->hooks.take(f->hooks.ctx, &taken);
-    if (!error && (error = f->hooks.ring(f->hooks.ctx, &folder, &run)) != 0) {
+    int error =
+        f->refusal == FT_STOP_MAX_DUMPS ? FT_STOP_MAX_DUMPS : f->hooks.take(f->hooks.ctx, &taken);
+    if (!error && (error = f->hooks.ring(f->hooks.ctx, room_needed(r), &folder, &run)) != 0) {
         f->hooks.give_back(f->hooks.ctx, taken);
     }
     if (error) {
-        f->full = error == EDQUOT;
+        f->refusal = error;
         f->refused++;
+        f->seen = n;
         return error;
     }
     /* Without its reason it is a dump all the same. */
@@ -138,16 +163,16 @@ ft_record_dump(struct ft_sink *sink, struct ft_str reason, uint32_t *number)
     close_lanes(r);
     r->ended_lost += r->head->lost;
     ft_record_defs_close(r);
-    error = f->hooks.dump(f->hooks.ctx, r->folder, r->run, taken);
+    error = f->hooks.dump(f->hooks.ctx, r->folder, taken);
     if (error) {                         /* it stays a ring, which can be read */
         f->hooks.give_back(f->hooks.ctx, taken);
     }
     *number = error ? 0 : taken;
     f->dumps += error == 0;
     f->refused += error != 0;
-    free(r->folder);
-    r->folder = folder;
-    r->run = run;
+    f->refusal = error ? error : f->refusal;
+    f->seen = 0;
+    move_to(r, folder, run);
     memset(r->known, 0, r->nknown);
     r->head = &r->nowhere;
     memset(&r->nowhere, 0, sizeof(r->nowhere));
@@ -162,8 +187,10 @@ void
 ft_record_flight_state(const struct ft_sink *sink, struct ft_record_flight_state *state)
 {
     const struct record *r = (const struct record *)sink;
-    *state = (struct ft_record_flight_state){
-        .folder = r->folder, .dumps = r->flight->dumps, .refused = r->flight->refused};
+    *state = (struct ft_record_flight_state){.folder = r->folder,
+                                             .dumps = r->flight->dumps,
+                                             .refused = r->flight->refused,
+                                             .error = r->flight->refused ? r->flight->refusal : 0};
     for (size_t i = 0; i < r->flight->ntriggers; i++) {
         const struct ft_trigger *t = &r->flight->triggers[i];
         state->unmatched |= (uint64_t)(t->kind == FT_TRIGGER_SLOW && !t->matched) << i;
@@ -176,15 +203,13 @@ ft_record_flight_forked(struct record *r)
     char *folder;
     struct ft_run_head *run;
     struct record_flight *f = r->flight;
-    f->dumps = f->refused = f->ended_entries = 0;
-    int error = f->hooks.ring(f->hooks.ctx, &folder, &run);
-    if (error) {
-        return error;
+    f->dumps = f->refused = f->ended_entries = f->seen = 0;
+    r->ended_lost = 0;
+    int error = f->hooks.ring(f->hooks.ctx, 0, &folder, &run);
+    if (!error) {
+        move_to(r, folder, run);
     }
-    free(r->folder);
-    r->folder = folder;
-    r->run = run;
-    return 0;
+    return error;
 }
 
 /* ---- exceptions ------------------------------------------------------------------------------ */
@@ -257,17 +282,21 @@ static void
 raised(struct record *r, const struct record_lane *lane, const struct ft_call *call)
 {
     struct ft_str text = call->value.s ? call->value : FT_STR("an exception");
-    if (is_reason(r->flight, type_of(text)) && lane->info.into_unshown != NULL
-        && lane->info.into_unshown(lane->info.thread, lane)) {
+    uint64_t which = is_reason(r->flight, type_of(text)) && lane->info.into_unshown != NULL
+                         ? lane->info.into_unshown(lane->info.thread, lane)
+                         : 0;
+    if (which != 0) {
+        r->flight->raised = which;
         dump_raised(r, text, " left ", call->func->shown_name);
     }
 }
 
 void
-ft_record_dump_exception(struct ft_sink *sink, struct ft_str type, struct ft_str where)
+ft_record_dump_exception(struct ft_sink *sink, uint64_t which, struct ft_str type,
+                         struct ft_str where)
 {
     struct record *r = (struct record *)sink;
-    if (is_reason(r->flight, type)) {
+    if (which != r->flight->raised && is_reason(r->flight, type)) {
         dump_raised(r, type, " ", where);
     }
 }
@@ -362,6 +391,7 @@ ft_record_flight_enter(struct ft_sink *sink, void *opaque, const struct ft_call 
 {
     struct record *r = (struct record *)sink;
     struct record_lane *lane = opaque;
+    const struct ft_segment *segment = lane->segment;
     uint32_t depth = lane->depth, *slot = lane->next, id = call->func->id;
     ft_record_enter(sink, opaque, call);
     if (lane->depth == depth) {
@@ -370,6 +400,9 @@ ft_record_flight_enter(struct ft_sink *sink, void *opaque, const struct ft_call 
     lane->throws += call->way == FT_THROW;
     if ((r->known[id] & ~KNOWN_DEFINED) == 0) {
         return;
+    }
+    if (lane->segment != segment) {
+        slot = &lane->likely[FT_LIKELY_SLOTS - 1];   /* the first of a segment */
     }
     *slot |= LIKELY_WATCHED;
     bool noted = lane->floor == lane->depth;   /* by the short way, which it went after all */

@@ -74,8 +74,10 @@ struct record_flight {
     size_t ntriggers;
     struct ft_ptrmap starts;     /* of watched generators and coroutines: activation -> time */
     uint64_t dumps, refused;
+    int refusal;                 /* the last one's errno, or FT_STOP_MAX_DUMPS: no more are made */
     uint64_t ended_entries;      /* of this ring's threads that ended: calls, resumed ones too */
-    bool full;                   /* there are as many dumps as may be */
+    uint64_t seen;               /* entries when a dump was refused last: those had their reason */
+    uint64_t raised;             /* the exception dumped last, 0: none */
 };
 
 struct record {

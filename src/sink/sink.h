@@ -69,9 +69,10 @@ struct ft_thread_info {
      * that does not know. */
     uint32_t (*open_calls)(void *thread, const void *lane, bool leaving, struct ft_open_call *calls,
                            uint32_t most);
-    /* Whether the exception that leaves a call goes on into code that the lane is not told of, into
-     * the library, say. To be asked from within leave of an UNWIND, as above. */
-    bool (*into_unshown)(void *thread, const void *lane);
+    /* Of the exception that leaves a call and goes on into code that the lane is not told of, into
+     * the library, say: which one, a number that no other living one has; 0 where it goes on into a
+     * call that the lane knows. To be asked from within leave of an UNWIND, as above. */
+    uint64_t (*into_unshown)(void *thread, const void *lane);
     void *thread;
 };
 

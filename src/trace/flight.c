@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define TRIES 10000
@@ -38,13 +39,34 @@ facts_of(const struct ft_run *run, struct ft_str facts[FACTS_MAX])
     return n & ~(size_t)1;
 }
 
+void
+ft_flight_remove(const char *folder)
+{
+    char *run = malloc(strlen(folder) + sizeof("/" FT_RUN_NAME));
+    if (run != NULL) {
+        strcpy(run, folder);
+        strcat(run, "/" FT_RUN_NAME);
+        unlink(run);
+        rmdir(folder);
+    }
+    free(run);
+}
+
+/* What cannot be known is taken to be there. */
+static bool
+has_room(const char *dir, uint64_t room)
+{
+    struct statvfs fs;
+    return statvfs(dir, &fs) < 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= room;
+}
+
 int
-ft_flight_ring(const char *dir, char **folder, struct ft_run_head **run)
+ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head **run)
 {
     struct ft_run whole;
     struct ft_str facts[FACTS_MAX];
     uint8_t id[16];
-    int error = ft_run_read(dir, &whole);
+    int error = has_room(dir, room) ? ft_run_read(dir, &whole) : ENOSPC;
     if (error) {
         return error;
     }
@@ -53,8 +75,8 @@ ft_flight_ring(const char *dir, char **folder, struct ft_run_head **run)
     for (unsigned i = 0; error == EEXIST && i < TRIES; i++) {
         *folder = name_in(dir, FT_RING_PREFIX, (uint64_t)getpid(), i);
         error = *folder ? ft_run_create(*folder, (uint64_t)getpid(), 0, 0, facts, n, id) : ENOMEM;
-        if (!error) {
-            error = ft_run_map(*folder, run);
+        if (!error && (error = ft_run_map(*folder, run)) != 0) {
+            ft_flight_remove(*folder);
         }
         if (error) {
             free(*folder);
@@ -77,7 +99,7 @@ ft_flight_take(const char *dir, uint32_t most, uint32_t *number)
             return 0;
         }
     }
-    return error == EEXIST ? EDQUOT : error;
+    return error == EEXIST ? FT_STOP_MAX_DUMPS : error;
 }
 
 int

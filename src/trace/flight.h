@@ -6,11 +6,13 @@
 
 #include "trace/run.h"
 
-/* Makes the folder of this process's next ring in `dir`. *folder is the caller's to free, *run to
- * unmap. 0 or an errno, of ft_run_map also. */
-int ft_flight_ring(const char *dir, char **folder, struct ft_run_head **run);
+/* Makes the folder of this process's next ring in `dir`, where `room` bytes must be free. *folder
+ * is the caller's to free, *run to unmap. 0 or an errno, of ft_run_map also. */
+int ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head **run);
+/* A ring that nothing was written to. */
+void ft_flight_remove(const char *folder);
 /* Takes the first number that no dump of any process has, at most `most`: an empty folder has it
- * now. 0; EDQUOT: there are so many; or an errno. */
+ * now. 0; FT_STOP_MAX_DUMPS: there are so many; or an errno. */
 int ft_flight_take(const char *dir, uint32_t most, uint32_t *number);
 void ft_flight_give_back(const char *dir, uint32_t number);
 /* The ring in `folder`, closed, becomes the dump of a number taken; an errno: it stays a ring. */

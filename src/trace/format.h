@@ -137,6 +137,7 @@ enum ft_segment_flags {
 
 /* `error` of a recording that stopped because its run reached max_size. */
 #define FT_STOP_MAX_SIZE 100000
+#define FT_STOP_MAX_DUMPS 100001 /* no error of the system: there are as many dumps as may be */
 
 /* Begins a segment: the events of one thread. `magic` is stored last. Behind it the open calls:
  *     varint n                        at most FT_HEAD_CALLS, at most `depth`
