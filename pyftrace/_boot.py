@@ -151,6 +151,29 @@ def run_facts(command: str) -> "tuple[str, ...]":
     )  # fmt: skip
 
 
+def join_run(engine: "Any", path: str, options: opts.Options) -> "tuple[str, str]":
+    """The directory and its run, made if it is absent."""
+    from pyftrace import folder
+
+    facts = run_facts(opts.join(sys.orig_argv))
+    return folder.join(engine, path, os.getpid(), options.max_size, facts)
+
+
+def open_recorder(engine: "Any", path: str, options: opts.Options, run: str | None) -> "Tap":
+    """A recorder of this process, of that run if it is given."""
+    from pyftrace import folder
+
+    tap: Tap = engine.Tap(
+        "record",
+        folder=path,
+        run=run,
+        facts=folder.clean(process_facts()),
+        one_process=options.no_children,
+        **options.tap_keywords(),
+    )
+    return tap
+
+
 def _arm_recorder(options: opts.Options) -> None:
     text = _command_text()
     if text.startswith("from multiprocessing.resource_tracker"):
@@ -160,27 +183,17 @@ def _arm_recorder(options: opts.Options) -> None:
     path = os.path.abspath(options.output or folder.DEFAULT)
     _engine.set_paths(library_folders(), own_folders())
     try:
-        # Set by hand this is the first process, or one that joins; a flight recorder's directory may
-        # be gone because nothing had happened.
-        if options.run_id is None or (options.dump_on and not os.path.lexists(path)):
-            facts = run_facts(opts.join(sys.orig_argv))
-            path, run_id = folder.join(_engine, path, os.getpid(), options.max_size, facts)
-            late = options.run_id is not None  # nobody waits for the last word of a child
-            options = options.replace(output=path, run_id=run_id, quiet=options.quiet or late)
+        if options.run_id is None:  # set by hand: this is the first process, or one that joins
+            path, run_id = join_run(_engine, path, options)
+            options = options.replace(output=path, run_id=run_id)
             if not options.no_children:
                 os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
-        if options.dump_on and _engine.is_main():
+        if options.dump_on:
             from pyftrace import flight
 
-            flight.forget_before_exec(_engine, path)
-        tap = _engine.Tap(
-            "record",
-            folder=path,
-            run=options.run_id,
-            facts=folder.clean(process_facts()),
-            one_process=options.no_children,
-            **options.tap_keywords(),
-        )
+            options, tap = flight.open_tap(_engine, path, options)
+        else:
+            tap = open_recorder(_engine, path, options, options.run_id)
     except folder.FolderError as error:
         say(f"{error}; running untraced")
         return
@@ -193,8 +206,6 @@ def _arm_recorder(options: opts.Options) -> None:
 
     finish = _finish_recorder
     if options.dump_on:
-        from pyftrace import flight
-
         finish = flight.end
         if _engine.is_main():
             flight.watch_signals(tap, options)

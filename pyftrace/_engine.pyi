@@ -35,6 +35,10 @@ class Tap:
     and become dumps there, at most ``max_dumps``, when an exception goes where nothing is recorded
     (``("exception", GLOB, 0)``, every mistake if GLOB is empty) or a function's call takes longer
     than ns (``("slow", PATTERN, ns)``).
+
+    A tree into which a recording is walked holds its lines back until flush() when ``last`` is
+    given, and writes that many of them, below the lines of the calls that they lie in; at least
+    half are those of the thread with the native id ``own``, if that has as many.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Tap:
         facts: tuple[bytes, ...] = (),
         percentiles: bool = False,
         one_process: bool = False,
+        last: int = 0,
+        own: int = 0,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -100,6 +106,8 @@ class Tap:
     def dump_exception(self, error: BaseException, type: str, where: str, /) -> None:
         """The same for an exception of that type, if it is one of the reasons and was not dumped on
         its way; ``where`` says what it did: "ended the program"."""
+    def ending(self) -> None:
+        """Write a recorder's end mark now: what kills the process later ends nothing more."""
     def rows(self) -> list[tuple[Any, ...]]:
         """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
         max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
@@ -127,6 +135,10 @@ class Tap:
         """Of a flight recorder that is not closed: (folder of its ring, dumps made by this process,
         dumps that could not be made, why: "" because there are ``max_dumps``, patterns of ``slow``
         that matched nothing so far)."""
+    @property
+    def attached(self) -> bool:
+        """Whether it has a place in the engine: from attach() or enter() on until it is detached,
+        which stop() and release() do as well."""
     @property
     def lines(self) -> int:
         """Tree lines written so far."""
@@ -178,6 +190,9 @@ class Recording:
     @property
     def damage(self) -> str:
         """What was found wrong so far, a line each."""
+    def time_of(self, ticks: int) -> int:
+        """A moment of :func:`ticks` as the time that an event of this process at that moment has:
+        ns since the recording began. ``LookupError`` when this process does not write it."""
     def threads(self) -> list[dict[str, Any]]:
         """``serial``, ``pid``, ``tid``, ``name``, ``process`` (its index), ``events``,
         ``missing``."""
@@ -193,9 +208,13 @@ class Recording:
         min_ns: int = 0,
         merged: bool = False,
         progress: Callable[[int], None] | None = None,
+        anew: bool = False,
     ) -> tuple[int, int]:
         """Tell a tap that is not attached what happened: (events, events missing). ``merged``: all
-        threads by time, else thread by thread. ``min_ns`` leaves out calls that were shorter."""
+        threads by time, else thread by thread. ``min_ns`` leaves out calls that were shorter. With
+        ``anew`` a tap with ``last`` writes nothing of calls begun before ``since``, and not the
+        last lines but those that tell most of how it ended: the calls on the way to a failure, then
+        what they called, then what that called, the latest first."""
     def events(
         self, *, pid: int = 0, tid: int = 0, thread: int = 0, since: int = 0, until: int = 0
     ) -> Iterator[tuple[Any, ...]]:
@@ -263,6 +282,9 @@ def tool_id() -> int:
 
 def events() -> int:
     """The events switched on for the tool id held (``sys.monitoring.events`` bits), 0: none."""
+
+def ticks() -> int:
+    """The clock that events are stamped with, in its own unit."""
 
 def started() -> bool:
     """Whether the armed program's tracing has begun."""

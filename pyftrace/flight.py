@@ -124,6 +124,25 @@ def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:
 # ---- the directory -------------------------------------------------------------------------------
 
 
+def open_tap(engine: "Any", path: str, options: "opts.Options") -> "tuple[opts.Options, Tap]":
+    """The recorder of this process. The directory is made again when the processes before left
+    nothing in it and took it along; nobody waits then for the last word of this one."""
+    from pyftrace._boot import join_run, open_recorder
+
+    for left in range(99, -1, -1):
+        try:
+            if not os.path.lexists(path):
+                join_run(engine, path, options)
+                options = options.replace(quiet=True)
+            if engine.is_main():
+                forget_before_exec(engine, path)
+            return options, open_recorder(engine, path, options, None)
+        except FileNotFoundError:
+            if not left:
+                raise
+    raise AssertionError
+
+
 def forget_before_exec(engine: "Any", path: str) -> None:
     """The rings of this very process, of what it was before it became this program: nothing
     happened there."""
@@ -187,15 +206,15 @@ def remove_ring(ring: str) -> None:
 
 def _dead_rings(engine: "Any", path: str) -> "list[str]":
     """Those of processes that did not come to their end. What a SIGTERM ended, as a pool does with
-    its workers, did: those are removed."""
+    its workers, did, and who was on the way out: those are removed."""
     found = []
     for name in folder.parts(path):
         ring = os.path.join(path, name)
         try:
             if name.startswith(folder.DUMP) or engine.read_run(ring)[2]:
                 continue
-            ends = [process["signal"] for process in engine.Recording(ring).processes]
-            if ends and ends[-1] == _signal.SIGTERM:
+            last = engine.Recording(ring).processes[-1:]
+            if last and last[0]["ended_ns"] and last[0]["signal"] in (0, _signal.SIGTERM):
                 folder.delete(ring)
             else:
                 found.append(name)
@@ -213,11 +232,10 @@ def _shown(path: str) -> str:
 
 
 def closing_line(
-    engine: "Any", path: str, state: "tuple[str, int, int, str, list[str]]", most: int
+    path: str, rings: "list[str]", state: "tuple[str, int, int, str, list[str]]", most: int
 ) -> str:
     """What was dumped, for the end of the program."""
     shown = _shown(path)
-    rings = _dead_rings(engine, path)
     dumps = [name for name in folder.parts(path) if name.startswith(folder.DUMP)]
     _, _, refused, why, _ = state
     more = why or f"--max-dumps {most}"
@@ -253,6 +271,8 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         if error is not None and mine:
             dump_exception(tap, error, "ended the program")
         state = tap.flight
+        if mine:
+            tap.ending()
         engine.disarm()
         tap.close()
         engine.stop()
@@ -265,12 +285,18 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         if reason:
             say(f"the recording stopped: {reason}")
         remove_ring(state[0])
-        if options.quiet or first != os.getpid() or not engine.is_main() or last_words:
+        if first != os.getpid() or not engine.is_main():
+            return
+        rings = _dead_rings(engine, path)
+        if os.path.isdir(path) and os.listdir(path) == ["run"]:
+            folder.delete_empty(path)
+        if options.quiet or last_words:
+            folder.name_back(engine, path)
             return
         if not engine.children() and not engine.interpreters():  # what others met is not known
             for pattern in (*tap.unmatched(), *state[4]):
                 say(f"warning: nothing matched '{pattern}'")
-        say(closing_line(engine, path, state, options.max_dumps))
+        say(closing_line(path, rings, state, options.max_dumps))
         folder.name_back(engine, path)
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         say(f"could not finish the recording: {error}")

@@ -68,6 +68,29 @@ def join(
     raise FolderError(f"{path} is no recording of ours")
 
 
+def move(engine: "Any", source: str, path: str) -> None:
+    """A recording that this process has ended, or one whose process is dead, gets its name; an
+    older one of that name is rotated to ``PATH.old``, anything else is in the way."""
+    pid = os.getpid()
+    if _is_living(engine, source, pid):
+        raise FolderError(f"{source} is still being written")
+    if os.path.lexists(path):
+        if _is_living(engine, path, pid):
+            raise FolderError(f"{path} is still being written")
+        _rotate(engine, path, pid)
+    try:
+        os.rename(source, path)
+    except OSError as error:
+        raise FolderError(f"cannot rename {source} to {path}: {error.strerror}") from None
+
+
+def discard(engine: "Any", path: str) -> None:
+    """Delete a recording that this process has ended, or one whose process is dead."""
+    if _is_living(engine, path, os.getpid()):
+        raise FolderError(f"{path} is still being written")
+    delete(path)
+
+
 def _create(
     engine: "Any", path: str, pid: int, max_size: int, foreign: bool, facts: "tuple[str, ...]"
 ) -> str:

@@ -140,6 +140,7 @@ class Report:
         1 (by top level 1)
         >>> assert r.calls("query") <= 1
         """
+        __tracebackhide__ = True  # pytest shows the test's line then
         found = [row for row in self.rows if matches(pattern, row.module, row.function, row.file)]
         if found or missing_ok:
             calls = sum(row.calls for row in found)

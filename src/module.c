@@ -81,6 +81,13 @@ started(PyObject *module, PyObject *Py_UNUSED(unused))
     return PyBool_FromLong(ft_state_of(module)->engine.phase == FT_RUNNING);
 }
 
+static PyObject *
+ticks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    ft_clock_init();
+    return PyLong_FromUnsignedLongLong(ft_clock_ticks());
+}
+
 static void
 free_folders(struct ft_str *folders, size_t n)
 {
@@ -182,6 +189,7 @@ static PyMethodDef functions[] = {
      "Where the standard library and pyftrace lie."},
     {"tool_id", FT_LOCKED_NAME(tool_id), METH_NOARGS, "The sys.monitoring tool id held, -1: none."},
     {"events", FT_LOCKED_NAME(events), METH_NOARGS, "The events switched on."},
+    {"ticks", ticks, METH_NOARGS, "The clock of events."},
     {"started", FT_LOCKED_NAME(started), METH_NOARGS,
      "Whether the armed program's tracing has begun."},
     {NULL, NULL, 0, NULL},

@@ -364,7 +364,8 @@ def test_a_child_that_outlives_its_parent(pyftrace: Run, tmp_path: Path):
         "import subprocess\nquery(1)\n"
         "for more in ([], ['fail']):\n"
         f"    words = [sys.executable, '-S', '-c', {later!r}, 'child.py', *more]\n"
-        "    subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=open(f'err{len(more)}', 'w'))\n",
+        "    err = open(f'err{len(more)}', 'w')\n"
+        "    subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=err)\n",
     )
     (tmp_path / "go").write_text("")
     done = pyftrace("record", "--dump-on", "exception", "app.py")

@@ -162,6 +162,16 @@ ft_tap_dump_exception(PyObject *op, PyObject *args)
 }
 
 PyObject *
+ft_tap_ending(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    struct ft_tap_object *self = (struct ft_tap_object *)op;
+    if (self->kind == FT_TAP_RECORD && self->sink != NULL) {
+        ft_record_dying(self->sink, 0);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
 ft_tap_flight(PyObject *op, void *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = (struct ft_tap_object *)op;

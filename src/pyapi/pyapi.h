@@ -6,6 +6,7 @@
 #include "sink/output.h"
 #include "sink/record.h"
 #include "sink/table.h"
+#include "sink/tail.h"
 #include "sink/text.h"
 
 /* ---- module state (module.c) ----------------------------------------------------------------- */
@@ -56,6 +57,7 @@ struct ft_tap_object {
     struct ft_value_style values;
     struct ft_sink *sink;                /* owned */
     struct ft_output *out;               /* owned; NULL: nowhere */
+    struct ft_tail *tail;                /* owned: holds lines back until flush(); NULL: none */
     enum ft_tap_kind kind;
     bool report;                         /* kind is FT_TAP_REPORT */
     bool file;                           /* `out` is a file of ours */
@@ -77,6 +79,7 @@ void ft_flight_free(struct ft_flight *flight);
 const struct ft_record_flight_options *ft_flight_options(const struct ft_flight *flight);
 PyObject *ft_tap_dump(PyObject *self, PyObject *reason);
 PyObject *ft_tap_dump_exception(PyObject *self, PyObject *args);
+PyObject *ft_tap_ending(PyObject *self, PyObject *unused);
 PyObject *ft_tap_flight(PyObject *self, void *unused);
 
 /* ---- recordings (runs.c, recording.c, walking.c) --------------------------------------------- */
@@ -95,8 +98,8 @@ struct ft_tap_args {
     const char *kind, *libs, *builtins, *values, *run;
     PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
     PyObject *dump_on;
-    unsigned int depth, value_length, max_dumps;
-    unsigned long long ring;
+    unsigned int depth, value_length, max_dumps, last;
+    unsigned long long ring, own;
     int args, time, path, color, callers, percentiles, one_process, fd;
 };
 

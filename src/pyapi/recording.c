@@ -1,6 +1,7 @@
 /* pyftrace._engine.Recording: a recording opened for reading, and what is known of it. GIL held. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "pyapi/recording.h"
 #include "trace/cursor.h"
@@ -227,6 +228,29 @@ recording_damage(PyObject *op, void *Py_UNUSED(unused))
     return text;
 }
 
+/* Of what this process writes itself: by the anchors that its events are read with. */
+static PyObject *
+recording_time_of(PyObject *op, PyObject *number)
+{
+    const struct ft_trace *t = TRACE(op);
+    uint64_t interpreter = 0;
+    unsigned long long ticks = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        interpreter = (uint64_t)PyInterpreterState_GetID(PyInterpreterState_Get());
+    }
+    for (size_t i = t->nprocesses; i-- > 0;) {
+        const struct ft_trace_process *p = &t->processes[i];
+        if (p->head.pid == (uint64_t)getpid() && p->head.interpreter == interpreter) {
+            return PyLong_FromUnsignedLongLong(ft_trace_ns(t, p, ticks >> p->head.shift));
+        }
+    }
+    PyErr_SetString(PyExc_LookupError, "this process does not write the recording");
+    return NULL;
+}
+
 /* ---- the type -------------------------------------------------------------------------------- */
 
 static PyObject *
@@ -278,6 +302,7 @@ static PyMethodDef methods[] = {
     {"events", (PyCFunction)(void (*)(void))ft_recording_events, METH_VARARGS | METH_KEYWORDS,
      "The events of all threads, merged by time, as tuples."},
     {"threads", recording_threads, METH_NOARGS, "The threads, with their counts."},
+    {"time_of", recording_time_of, METH_O, "ticks() of this process as ns of the recording."},
     {NULL, NULL, 0, NULL},
 };
 

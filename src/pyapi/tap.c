@@ -68,9 +68,18 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         .ccalls = ccalls,
         .callers = true,
     };
+    struct ft_output *out = self->out;
+    if (a->last > 0 && self->kind == FT_TAP_TEXT) {
+        self->tail = ft_tail_new(a->last, a->own);
+        out = self->tail ? ft_tail_output(self->tail) : NULL;
+        if (out == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
     switch (self->kind) {
     case FT_TAP_TEXT:
-        self->sink = ft_text_new(&options, self->out);
+        self->sink = ft_text_new(&options, out);
         break;
     case FT_TAP_REPORT:
         self->sink = ft_table_new(ccalls);
@@ -193,6 +202,9 @@ tap_dealloc(PyObject *op)
     if (self->sink != NULL) {
         self->sink->ops->close(self->sink);
     }
+    if (self->tail != NULL) {
+        ft_tail_free(self->tail);
+    }
     if (self->out != NULL) {
         self->out->close(self->out);
     }
@@ -222,6 +234,10 @@ refuse_closed(struct ft_tap_object *self)
 {
     if (self->closed) {
         PyErr_SetString(PyExc_RuntimeError, "this tap is closed");
+        return -1;
+    }
+    if (self->tail != NULL) {
+        PyErr_SetString(PyExc_ValueError, "the last lines are a recording's");
         return -1;
     }
     return 0;
@@ -343,6 +359,9 @@ tap_flush(PyObject *op, PyObject *Py_UNUSED(unused))
         if (self->kind == FT_TAP_JSONL || self->kind == FT_TAP_RAW) {
             ft_dump_flush(self->sink);
         }
+        if (self->tail != NULL) {
+            ft_tail_write(self->tail, self->out);
+        }
         self->out->flush(self->out);
     }
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
@@ -369,6 +388,12 @@ tap_lines(PyObject *op, void *Py_UNUSED(unused))
 {
     return PyLong_FromUnsignedLongLong(SELF(op)->kind == FT_TAP_TEXT ? ft_text_lines(SELF(op)->sink)
                                                                      : 0);
+}
+
+static PyObject *
+tap_attached(PyObject *op, void *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(SELF(op)->tap.slot >= 0);
 }
 
 static PyObject *
@@ -433,6 +458,7 @@ FT_LOCKED(tap_flush)
 FT_LOCKED(tap_close)
 FT_LOCKED(ft_tap_dump)
 FT_LOCKED(ft_tap_dump_exception)
+FT_LOCKED(ft_tap_ending)
 FT_LOCKED(ft_tap_rows)
 FT_LOCKED(ft_tap_callers)
 FT_LOCKED(ft_tap_nodes)
@@ -440,6 +466,7 @@ FT_LOCKED(ft_tap_unmatched)
 FT_LOCKED(ft_tap_left_out)
 FT_LOCKED_KEYWORDS(ft_tap_render)
 FT_LOCKED_GET(tap_lines)
+FT_LOCKED_GET(tap_attached)
 FT_LOCKED_GET(tap_lost_lines)
 FT_LOCKED_GET(tap_unkept)
 FT_LOCKED_GET(tap_recorded)
@@ -468,6 +495,7 @@ static PyMethodDef methods[] = {
      "A flight recorder's ring becomes a dump, for the reason given: its number, 0: it does not."},
     {"dump_exception", FT_LOCKED_NAME(ft_tap_dump_exception), METH_VARARGS,
      "The same for an exception of that type, if it is one of the reasons, and where it went."},
+    {"ending", FT_LOCKED_NAME(ft_tap_ending), METH_NOARGS, "Write a recorder's end mark now."},
     {"rows", FT_LOCKED_NAME(ft_tap_rows), METH_NOARGS, "The totals per function, unsorted."},
     {"callers", FT_LOCKED_NAME(ft_tap_callers), METH_NOARGS, "Calls by caller."},
     {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
@@ -481,6 +509,7 @@ static PyMethodDef methods[] = {
 };
 
 static PyGetSetDef getset[] = {
+    {"attached", FT_LOCKED_NAME(tap_attached), NULL, "Whether it has a place in the engine.", NULL},
     {"lines", FT_LOCKED_NAME(tap_lines), NULL, "Tree lines written so far.", NULL},
     {"lost_lines", FT_LOCKED_NAME(tap_lost_lines), NULL, "Lines that could not be written.", NULL},
     {"unkept", FT_LOCKED_NAME(tap_unkept), NULL, "Events that no memory was found for.", NULL},

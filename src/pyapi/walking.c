@@ -30,15 +30,15 @@ go_on(void *ctx, uint64_t events)
 static PyObject *
 walk(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"tap",   "pid",    "tid",    "thread",   "since",
-                            "until", "min_ns", "merged", "progress", NULL};
+    static char *names[] = {"tap",    "pid",    "tid",      "thread", "since", "until",
+                            "min_ns", "merged", "progress", "anew",   NULL};
     struct ft_recording_object *self = (struct ft_recording_object *)op;
     unsigned long long pid = 0, tid = 0, thread = 0, since = 0, until = 0, least = 0;
-    int merged = 0;
+    int merged = 0, anew = 0;
     PyObject *tap_object, *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$KKKKKKpO:walk", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$KKKKKKpOp:walk", names,
                                      ft_state_of(self->module)->tap_type, &tap_object, &pid, &tid,
-                                     &thread, &since, &until, &least, &merged, &progress)) {
+                                     &thread, &since, &until, &least, &merged, &progress, &anew)) {
         return NULL;
     }
     struct ft_tap_object *tap = (struct ft_tap_object *)tap_object;
@@ -69,10 +69,13 @@ walk(PyObject *op, PyObject *args, PyObject *kwargs)
                            .merged = merged,
                            .go_on = go_on,
                            .ctx = &watch};
-    struct ft_sink *sink =
-        ft_select_is_all(&select) ? tap->sink : ft_select_new(&select, tap->sink);
+    struct ft_sink *whole = tap->sink;
+    if (tap->tail != NULL) {
+        whole = ft_tail_sink(tap->tail, tap->sink, anew ? since : 0, anew != 0);
+    }
+    struct ft_sink *sink = ft_select_is_all(&select) ? whole : ft_select_new(&select, whole);
     int error = sink ? ft_walk(self->trace, sink, &walk) : ENOMEM;
-    if (sink != NULL && sink != tap->sink) {
+    if (sink != NULL && sink != whole) {
         sink->ops->close(sink);
     }
     if (tap->report && walk.first <= walk.last) {

@@ -46,7 +46,7 @@ static void
 thread_end(struct ft_sink *sink, void *lane)
 {
     struct record *r = (struct record *)sink;
-    if (r->pid != (uint64_t)getpid()) {  /* a forked child that does not record: the parent's file */
+    if (r->pid != (uint64_t)getpid()) { /* a forked child that does not record: the parent's file */
         ft_record_lane_forget(lane);
     }
     ft_record_lane_end(r, lane);
@@ -147,7 +147,7 @@ static void
 close_sink(struct ft_sink *sink)
 {
     struct record *r = (struct record *)sink;
-    if (r->pid != (uint64_t)getpid()) {  /* forked since, and no event told of it */
+    if (r->pid != (uint64_t)getpid()) { /* forked since, and no event told of it */
         forget(r);
         r->error = r->error ? r->error : ECHILD;
     }
@@ -291,7 +291,7 @@ ft_record_dying(struct ft_sink *sink, int signum)
 {
     struct record *r = (struct record *)sink;
     if (r->pid != (uint64_t)getpid()) {
-        return;                          /* forked, and not yet on its own: the parent's head */
+        return; /* forked, and not yet on its own: the parent's head */
     }
     r->head->end_signal = (uint32_t)signum;
     r->head->ended = ft_clock_monotonic_ns();

@@ -86,8 +86,8 @@ close_lanes(struct record *r)
     r->nfiles = 0;
 }
 
-/* How often something was entered since the last dump; an exception that only goes further up, or is
- * thrown into who awaits, is no news. */
+/* How often something was entered since the last dump; an exception that only goes further up, or
+ * is thrown into who awaits, is no news. */
 static uint64_t
 entries(const struct record *r)
 {

@@ -74,38 +74,38 @@ struct record_flight {
     size_t ntriggers;
     struct ft_ptrmap starts;     /* of watched generators and coroutines: activation -> time */
     uint64_t dumps, refused;
-    int refusal;                 /* the last one's errno, or FT_STOP_MAX_DUMPS: no more are made */
-    uint64_t ended_entries;      /* of this ring's threads that ended: calls, resumed ones too */
-    uint64_t seen;               /* entries when a dump was refused last: those had their reason */
-    uint64_t raised;             /* the exception dumped last, 0: none */
+    int refusal; /* the last one's errno, or FT_STOP_MAX_DUMPS: no more are made */
+    uint64_t ended_entries; /* of this ring's threads that ended: calls, resumed ones too */
+    uint64_t seen; /* entries when a dump was refused last: those had their reason */
+    uint64_t raised; /* the exception dumped last, 0: none */
 };
 
 struct record {
-    struct ft_sink base;         /* first */
+    struct ft_sink base; /* first */
     uint32_t shift;
     uint32_t nknown;
-    uint8_t *known;              /* owned: by function id, KNOWN_DEFINED and its trigger */
-    const struct ft_func **funcs;   /* owned references: keep the ids from being given again */
+    uint8_t *known; /* owned: by function id, KNOWN_DEFINED and its trigger */
+    const struct ft_func **funcs; /* owned references: keep the ids from being given again */
     bool values, args, callers;
     uint64_t ring;
     uint64_t interpreter;
     int error;
-    struct ft_run_head *run;     /* borrowed */
-    char *folder;                /* owned */
-    char base_name[64];          /* of this process's files */
-    bool forked;                 /* this process was forked from one that recorded */
-    uint64_t pid;                /* whose files are mapped */
+    struct ft_run_head *run; /* borrowed */
+    char *folder; /* owned */
+    char base_name[64]; /* of this process's files */
+    bool forked; /* this process was forked from one that recorded */
+    uint64_t pid; /* whose files are mapped */
     uint32_t nfiles;
-    struct record_file *files;   /* free ones */
+    struct record_file *files; /* free ones */
     struct record_lane *lanes;
-    uint64_t ended_calls;        /* of lanes and rings that are gone */
-    uint64_t ended_lost;         /* of rings that are gone */
-    struct record_flight *flight;   /* owned; NULL: none */
-    struct ft_strbuf facts;      /* the definitions, ready to be written */
+    uint64_t ended_calls; /* of lanes and rings that are gone */
+    uint64_t ended_lost; /* of rings that are gone */
+    struct record_flight *flight; /* owned; NULL: none */
+    struct ft_strbuf facts; /* the definitions, ready to be written */
     struct ft_space first, more; /* the definitions' pieces: the one with the head, the last */
-    struct ft_defs_head *head;   /* in `first`, or `nowhere` */
+    struct ft_defs_head *head; /* in `first`, or `nowhere` */
     struct ft_defs_head nowhere;
-    uint64_t defs_at;            /* in the piece that is written */
+    uint64_t defs_at; /* in the piece that is written */
     bool in_first;
 };
 

@@ -1,0 +1,143 @@
+/* Which lines of a tree tell most of how it ended. A call's level says how far it is from the way
+ * to the failure; what is near is shown, of what is as near the latest. */
+#include "sink/tail_inside.h"
+
+#define LEVELS 64
+
+/* Both ends of each call find one another, and their parent. */
+static void
+pair(struct line **lines, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct line *line = lines[i], **top = &line->lane->top;
+        if (line->kind == LOST) {
+            *top = NULL;
+            continue;
+        }
+        if (line->kind == ENTER) {
+            line->parent = *top;
+            *top = line;
+        }
+        else if (*top != NULL) {
+            line->mate = *top;
+            line->mate->mate = line;
+            line->parent = line->mate->parent;
+            *top = line->parent;
+        }
+    }
+}
+
+/* The way to the failure: calls that are not over, and those that the same exception left, one
+ * right after the other, last of all in their thread. */
+static void
+find_way(struct line **lines, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        lines[i]->lane->top = NULL;
+        lines[i]->on_way = lines[i]->kind == ENTER && lines[i]->mate == NULL;
+    }
+    for (size_t i = n; i-- > 0;) {
+        struct line *line = lines[i];
+        struct lane *lane = line->lane;
+        if (lane->judged) {
+            continue;
+        }
+        if (line->kind == LEAVE && line->raised && line->mate != NULL
+            && (lane->top == NULL || line->parent == lane->top)) {
+            line->mate->on_way = true;
+            lane->top = line->mate;
+        }
+        else {
+            lane->judged = true;
+        }
+    }
+}
+
+/* 0: on the way; 1: what was called from there; 2: what that called. An exception on its way does
+ * not lead farther off. Other threads are one step away. */
+static uint32_t
+level_of(const struct line *enter)
+{
+    uint32_t base = enter->lane->own ? 0 : 1;
+    uint32_t around = enter->parent ? enter->parent->level : base;
+    if (enter->on_way) {
+        return base;
+    }
+    bool raised = enter->mate != NULL && enter->mate->raised;
+    uint32_t level = raised && around > base ? around : around + 1;
+    return level < LEVELS ? level : LEVELS - 1;
+}
+
+/* The room that is left. */
+static uint32_t
+show(struct line *line, uint32_t room)
+{
+    uint32_t needed = line->mate ? 2 : 1;
+    if (line->shown || room < needed) {
+        return room;
+    }
+    line->shown = true;
+    if (line->mate != NULL) {
+        line->mate->shown = true;
+    }
+    return room - needed;
+}
+
+/* The latest calls of a level, by their ends. */
+static void
+show_latest(struct line **lines, size_t n, uint32_t level, uint32_t room)
+{
+    for (size_t i = n; i-- > 0 && room > 0;) {
+        if (lines[i]->level == level) {
+            room = show(lines[i], room);
+        }
+    }
+}
+
+/* Of a way that is longer than there is room its beginning and its end. */
+static void
+show_way(struct line **lines, size_t n, uint32_t room)
+{
+    uint32_t end = room / 2;
+    for (size_t i = 0; i < n && room > end; i++) {
+        if (lines[i]->level == 0 && lines[i]->kind == ENTER) {
+            room = show(lines[i], room);
+        }
+    }
+    for (size_t i = n; i-- > 0 && room > 1;) {
+        if (lines[i]->level == 0 && lines[i]->kind == ENTER) {
+            room = show(lines[i], room);
+        }
+    }
+}
+
+/* As many whole levels as there is room for, and of the next one what came last. */
+void
+ft_tail_choose(struct line **lines, size_t n, uint32_t room)
+{
+    size_t counts[LEVELS] = {0};
+    uint32_t whole = 0;
+    pair(lines, n);
+    if (n <= room) {
+        return;
+    }
+    find_way(lines, n);
+    for (size_t i = 0; i < n; i++) {
+        struct line *line = lines[i];
+        line->level = line->kind == ENTER ? level_of(line) : line->mate ? line->mate->level : 0;
+        counts[line->level]++;
+        line->shown = false;
+    }
+    while (whole < LEVELS && counts[whole] <= room) {
+        room -= (uint32_t)counts[whole++];
+    }
+    for (size_t i = 0; i < n; i++) {
+        lines[i]->shown = lines[i]->level < whole;
+    }
+    if (whole == 0) {
+        show_way(lines, n, room);
+    }
+    else if (whole < LEVELS) {
+        show_latest(lines, n, whole, room);
+    }
+}
