@@ -214,7 +214,8 @@ def _dead_rings(engine: "Any", path: str) -> "list[str]":
             if name.startswith(folder.DUMP) or engine.read_run(ring)[2]:
                 continue
             last = engine.Recording(ring).processes[-1:]
-            if last and last[0]["ended_ns"] and last[0]["signal"] in (0, _signal.SIGTERM):
+            gone = not last  # killed while it was being deleted
+            if gone or (last[0]["ended_ns"] and last[0]["signal"] in (0, _signal.SIGTERM)):
                 folder.delete(ring)
             else:
                 found.append(name)
