@@ -82,6 +82,18 @@ def own_folders() -> tuple[str, ...]:
     return tuple(dict.fromkeys([here, os.path.realpath(here)]))
 
 
+def is_library(file: str) -> bool:
+    """Whether code of that file is a library's, as far as its name says."""
+    if file.startswith("<"):
+        return not file.startswith("<ipython-input-")
+    parts = file.split("/")
+    return (
+        "site-packages" in parts
+        or "dist-packages" in parts
+        or any(file.startswith(folder + "/") for folder in library_folders())
+    )
+
+
 def _arm(options: opts.Options) -> None:
     from pyftrace import _engine
 

@@ -9,6 +9,7 @@ from types import CodeType, TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from pyftrace import _boot
+from pyftrace._boot import is_library
 from pyftrace.options import DEFAULTS, Options, nearest
 from pyftrace.totals import Report
 
@@ -135,22 +136,11 @@ def _adopt(func: Callable[..., Any]) -> str | None:
         inner = inner.func
     inner = getattr(inner, "__func__", inner)
     code = getattr(inner, "__code__", None)
-    if not isinstance(code, CodeType) or not _is_library(code.co_filename):
+    if not isinstance(code, CodeType) or not is_library(code.co_filename):
         return None
     _engine.own(code)
     package = (getattr(inner, "__module__", None) or "").partition(".")[0]
     return package if package != "__main__" else None
-
-
-def _is_library(file: str) -> bool:
-    if file.startswith("<"):
-        return not file.startswith("<ipython-input-")
-    parts = file.split("/")
-    return (
-        "site-packages" in parts
-        or "dist-packages" in parts
-        or any(file.startswith(folder + "/") for folder in _boot.library_folders())
-    )
 
 
 def _wrap(

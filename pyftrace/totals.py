@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyftrace._boot import is_library
 from pyftrace.options import Options, nearest, printable
 
 TOP_LEVEL = "top level"  # the caller of an outermost call
@@ -129,8 +130,8 @@ class Report:
 
         The pattern is a glob over ``qualname``, ``module:qualname`` or ``module.qualname``; without
         ``. : /`` also over the last part of the name, with ``/`` over the file. LookupError when no
-        loaded function has that name, of a recording: no recorded one; a misspelt pattern must not
-        pass a test. ``missing_ok=True`` gives 0 then.
+        loaded function has that name, or only libraries' that were out of scope; of a recording: no
+        recorded one; a misspelt pattern must not pass a test. ``missing_ok=True`` gives 0 then.
 
         >>> import pyftrace
         >>> def query(): pass
@@ -155,9 +156,19 @@ class Report:
                 + _nearest(pattern, known)
             )
         names = loaded_functions()
-        if any(matches(pattern, module, name, file) for module, name, file in names):
-            return Calls(0, list)
-        raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
+        files = [file for module, name, file in names if matches(pattern, module, name, file)]
+        if not files:
+            raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
+        if self._is_own_code_only() and all(map(is_library, files)):
+            raise LookupError(
+                f"'{pattern}' is a library's and was not counted; to count it:"
+                f" pyftrace.report(function='{pattern}')"
+            )
+        return Calls(0, list)
+
+    def _is_own_code_only(self) -> bool:
+        o = self._options
+        return not (o.verbose or o.libs or o.function or o.include or o.only)
 
     def unmatched(self) -> list[str]:
         """Patterns of ``function``, ``exclude``, ``hide``, ``include`` and ``only`` that matched

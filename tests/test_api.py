@@ -450,6 +450,19 @@ def test_report_calls_refuses_a_misspelt_name():
     assert r.calls("nonesuch_at_all", missing_ok=True) == 0
 
 
+def test_report_calls_refuses_a_library_that_it_did_not_count():
+    """0 would pass a test that means "at most 3"."""
+    import textwrap
+
+    with pyftrace.report() as r:
+        textwrap.dedent(" x")
+    with pytest.raises(LookupError, match=r"report\(function='textwrap.dedent'\)"):
+        r.calls("textwrap.dedent")
+    with pyftrace.report(function="textwrap.dedent") as r:
+        textwrap.dedent(" x")
+    assert r.calls("textwrap.dedent") == 1
+
+
 def test_report_of_recursion_counts_time_once():
     def down(n):
         return n and down(n - 1)

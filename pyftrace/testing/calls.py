@@ -13,6 +13,7 @@ from typing import Any, Self
 import pytest
 
 from pyftrace import api
+from pyftrace._boot import is_library
 from pyftrace.options import OptionError, checked_pattern, printable
 from pyftrace.testing import baseline
 from pyftrace.totals import SHOWN_CALLERS, TOP_LEVEL, Calls, Report, Row, matches
@@ -207,7 +208,7 @@ def _of_user(report: Report, patterns: tuple[str, ...], item: pytest.Item) -> li
     file = str(item.path)
     return [
         row for row in rows
-        if not api._is_library(row.file) and (row.file, row.function) != (file, own)
+        if not is_library(row.file) and (row.file, row.function) != (file, own)
         and row.function != "<module>"
     ]  # fmt: skip
 

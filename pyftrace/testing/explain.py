@@ -8,7 +8,7 @@ from types import TracebackType
 
 import pytest
 
-from pyftrace.api import _is_library
+from pyftrace._boot import is_library
 from pyftrace.options import printable
 from pyftrace.testing.ring import Told
 
@@ -90,8 +90,8 @@ def _place(traceback: TracebackType | None, folder: "os.PathLike[str]") -> str:
     if not frames:
         return ""
     text = _one(frames[-1], folder)
-    if _is_library(frames[-1][0]):
-        called = next((frame for frame in reversed(frames) if not _is_library(frame[0])), None)
+    if is_library(frames[-1][0]):
+        called = next((frame for frame in reversed(frames) if not is_library(frame[0])), None)
         if called is not None:
             text += f", called from {_one(called, folder)}"
     return text

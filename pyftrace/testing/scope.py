@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyftrace.api import _is_library
+from pyftrace._boot import is_library
 
 
 def under_test(session: pytest.Session) -> tuple[str, ...]:
@@ -14,7 +14,7 @@ def under_test(session: pytest.Session) -> tuple[str, ...]:
     and those that the project of rootdir installs there (tox, nox)."""
     found = set()
     for path in {item.path for item in session.items}:
-        if _is_library(str(path)):
+        if is_library(str(path)):
             found |= _package_at(path)
     return tuple(sorted(found | _installed_from(session.config.rootpath)))
 
