@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 import pyftrace
 from pyftrace import _engine
@@ -448,6 +449,19 @@ def test_report_calls_refuses_a_misspelt_name():
     with pytest.raises(LookupError, match="did you mean"):
         r.calls("test_api.doubel")
     assert r.calls("nonesuch_at_all", missing_ok=True) == 0
+
+
+def test_stop_when_somebody_gave_our_tool_id_back(python: Run):
+    """It is said, once, and all is off; the next call begins anew."""
+    done = python(
+        "-c",
+        "import sys, pyftrace\nfrom pyftrace import _engine\n"
+        "def f(): pass\ntraced = pyftrace.trace(f)\ntraced()\n"
+        "sys.monitoring.free_tool_id(_engine.tool_id())\n"
+        "try: pyftrace.stop()\nexcept ValueError as error: print(error)\n"
+        "traced()\npyftrace.stop()\nprint(_engine.tool_id())\n",
+    )
+    assert "is not in use" in done.stdout and done.stdout.endswith("Returning f-> None\n-1\n")
 
 
 def test_report_calls_refuses_a_library_that_it_did_not_count():

@@ -201,6 +201,19 @@ ft_engine_update(struct ft_engine *e)
     return set_events(e, events);
 }
 
+/* What failed is told at the end; what comes after it is done all the same. */
+static void
+keep_first(PyObject **first, int failed)
+{
+    PyObject *exc = failed ? PyErr_GetRaisedException() : NULL;
+    if (*first == NULL) {
+        *first = exc;
+    }
+    else {
+        Py_XDECREF(exc);
+    }
+}
+
 int
 ft_engine_stop(struct ft_engine *e)
 {
@@ -213,13 +226,19 @@ ft_engine_stop(struct ft_engine *e)
         return 0;
     }
     /* Before 3.14 free_tool_id leaves events and callbacks live. */
-    int failed = set_events(e, 0);
+    PyObject *first = NULL;
+    keep_first(&first, set_events(e, 0));
     for (int event = 0; event < FT_EV_COUNT; event++) {
-        failed |= register_callback(e, (enum ft_event)event, Py_None);
+        keep_first(&first, register_callback(e, (enum ft_event)event, Py_None));
     }
-    failed |= call_int(e, "free_tool_id", e->tool_id);
+    keep_first(&first, call_int(e, "free_tool_id", e->tool_id));
     e->tool_id = -1;
-    return failed;
+    e->events = 0;
+    if (first != NULL) {
+        PyErr_SetRaisedException(first);
+        return -1;
+    }
+    return 0;
 }
 
 /* ---- birth and end --------------------------------------------------------------------------- */
