@@ -16,12 +16,13 @@
 static char *
 name_in(const char *dir, const char *prefix, uint64_t number, unsigned second)
 {
-    size_t len = strlen(dir) + strlen(prefix) + 48;
+    size_t n = strlen(dir), len = n + strlen(prefix) + 48;
     char *path = malloc(len);
     if (path != NULL) {
-        int n = snprintf(path, len, "%s/%s%llu", dir, prefix, (unsigned long long)number);
+        memcpy(path, dir, n);
+        n += (size_t)snprintf(path + n, len - n, "/%s%llu", prefix, (unsigned long long)number);
         if (second > 0) {
-            snprintf(path + n, len - (size_t)n, ".%u", second);
+            snprintf(path + n, len - n, ".%u", second);
         }
     }
     return path;
