@@ -282,7 +282,7 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         path = os.path.dirname(state[0])
         first = _first_pid(engine, path)
         reason = tap.recorded[3]
-        last_words = reason or "" if state[1] == 0 else ""
+        stopped = bool(reason) and not state[1]  # that is the last word then
         if reason:
             say(f"the recording stopped: {reason}")
         remove_ring(state[0])
@@ -291,7 +291,7 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         rings = _dead_rings(engine, path)
         if os.path.isdir(path) and os.listdir(path) == ["run"]:
             folder.delete_empty(path)
-        if options.quiet or last_words:
+        if options.quiet or stopped:
             folder.name_back(engine, path)
             return
         if not engine.children() and not engine.interpreters():  # what others met is not known
