@@ -78,10 +78,7 @@ def move(engine: "Any", source: str, path: str) -> None:
         if _is_living(engine, path, pid):
             raise FolderError(f"{path} is still being written")
         _rotate(engine, path, pid)
-    try:
-        os.rename(source, path)
-    except OSError as error:
-        raise FolderError(f"cannot rename {source} to {path}: {error.strerror}") from None
+    _rename(source, path)
 
 
 def discard(engine: "Any", path: str) -> None:
@@ -206,10 +203,14 @@ def _rotate(engine: "Any", path: str, own_pid: int) -> None:
         if alive:
             raise FolderError(f"{old} is still being written")
         delete(old)
+    _rename(path, old)
+
+
+def _rename(source: str, target: str) -> None:
     try:
-        os.rename(path, old)
+        os.rename(source, target)
     except OSError as error:
-        raise FolderError(f"cannot rename {path} to {old}: {error.strerror}") from None
+        raise FolderError(f"cannot rename {source} to {target}: {error.strerror}") from None
 
 
 def delete(folder: str) -> None:

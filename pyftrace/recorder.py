@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from pyftrace import _engine, api, flight, folder
-from pyftrace._boot import process_facts, run_facts
+from pyftrace._boot import open_recorder, run_facts
 from pyftrace.options import Options, join
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ class _Record:
             )
         except folder.FolderError as error:
             raise OSError(str(error)) from None
-        tap = _engine.Tap(
-            "record",
-            folder=path,
-            run=run_id,
-            facts=folder.clean(process_facts()),
-            **options.tap_keywords(),
-        )
+        tap = open_recorder(_engine, path, options, run_id)
         if options.dump_on:
             flight.end_in_children(tap, lambda: self._close(tap))
             try:

@@ -182,8 +182,9 @@ ft_tap_flight(PyObject *op, void *Py_UNUSED(unused))
     ft_record_flight_state(self->sink, &state);
     PyObject *unmatched = PyList_New(0);
     for (size_t i = 0; unmatched != NULL && i < self->flight->options.ntriggers; i++) {
-        struct ft_str pattern = self->flight->triggers[i].pattern;
-        PyObject *text = state.unmatched >> i & 1 ? ft_name_to_str(pattern) : NULL;
+        const struct ft_trigger *t = &self->flight->triggers[i];
+        bool never = t->kind == FT_TRIGGER_SLOW && !t->matched;
+        PyObject *text = never ? ft_name_to_str(t->pattern) : NULL;
         if (text != NULL && PyList_Append(unmatched, text) < 0) {
             PyErr_Clear();
         }

@@ -28,7 +28,7 @@ struct ft_trigger {
 
 /* Rings that become dumps. Hooks give 0 or an errno; the folders are the caller's affair. */
 struct ft_record_flight_options {
-    const struct ft_trigger *triggers; /* copied; at most FT_TRIGGERS_MAX */
+    struct ft_trigger *triggers; /* borrowed; at most FT_TRIGGERS_MAX */
     size_t ntriggers;
     /* A folder for this process's next ring, to be freed, and its run; ENOSPC: `room` bytes are not
      * free there. */
@@ -46,7 +46,6 @@ struct ft_record_flight_state {
     const char *folder;          /* of the ring; borrowed */
     uint64_t dumps, refused;     /* made by this process; that could not be made, and */
     int error;                   /* why the last of those, an errno or FT_STOP_MAX_DUMPS */
-    uint64_t unmatched;          /* bit by trigger: it matched no function */
 };
 
 /* The ring becomes a dump, for the reason given; *number is 0 when it does not: ENODATA: nothing

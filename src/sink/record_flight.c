@@ -16,6 +16,7 @@
 struct record_watch {
     uint32_t depth;                      /* open calls when it had been entered */
     uint32_t id;
+    uint8_t trigger;                     /* from 1 on */
     uint64_t begin;
 };
 
@@ -29,35 +30,13 @@ ft_record_flight_new(const struct ft_record_flight_options *options)
         return NULL;
     }
     f->hooks = *options;
-    f->hooks.triggers = NULL;
     ft_ptrmap_init(&f->starts);
-    f->triggers = calloc(options->ntriggers + 1, sizeof(*f->triggers));
-    for (size_t i = 0; f->triggers != NULL && i < options->ntriggers; i++) {
-        struct ft_str pattern = options->triggers[i].pattern;
-        char *copy = malloc(pattern.len + 1);
-        if (copy == NULL) {
-            ft_record_flight_free(f);
-            return NULL;
-        }
-        memcpy(copy, pattern.s, pattern.len);
-        f->triggers[i] = options->triggers[i];
-        f->triggers[i].pattern = (struct ft_str){copy, pattern.len};
-        f->ntriggers++;
-    }
-    if (f->triggers == NULL) {
-        ft_record_flight_free(f);
-        return NULL;
-    }
     return f;
 }
 
 void
 ft_record_flight_free(struct record_flight *f)
 {
-    for (size_t i = 0; i < f->ntriggers; i++) {
-        free((char *)f->triggers[i].pattern.s);
-    }
-    free(f->triggers);
     ft_ptrmap_fini(&f->starts);
     free(f);
 }
@@ -68,16 +47,7 @@ static void
 close_lanes(struct record *r)
 {
     for (struct record_lane *lane = r->lanes; lane != NULL; lane = lane->after) {
-        ft_record_segment_close(lane, true);
-        if (lane->described) {
-            ft_record_define_thread_end(r, lane);
-        }
-        if (lane->file != NULL) {
-            lane->file->next = r->files;
-            r->files = lane->file;
-            lane->file = NULL;
-        }
-        r->ended_calls += lane->calls - lane->resumes;
+        ft_record_lane_close(r, lane);
         lane->before = lane->calls = lane->resumes = lane->throws = lane->lost = 0;
         lane->described = false;
     }
@@ -191,10 +161,6 @@ ft_record_flight_state(const struct ft_sink *sink, struct ft_record_flight_state
                                              .dumps = r->flight->dumps,
                                              .refused = r->flight->refused,
                                              .error = r->flight->refused ? r->flight->refusal : 0};
-    for (size_t i = 0; i < r->flight->ntriggers; i++) {
-        const struct ft_trigger *t = &r->flight->triggers[i];
-        state->unmatched |= (uint64_t)(t->kind == FT_TRIGGER_SLOW && !t->matched) << i;
-    }
 }
 
 int
@@ -256,8 +222,8 @@ is_of(struct ft_str type, struct ft_str pattern)
 static bool
 is_reason(const struct record_flight *f, struct ft_str type)
 {
-    for (size_t i = 0; i < f->ntriggers; i++) {
-        const struct ft_trigger *t = &f->triggers[i];
+    for (size_t i = 0; i < f->hooks.ntriggers; i++) {
+        const struct ft_trigger *t = &f->hooks.triggers[i];
         if (t->kind == FT_TRIGGER_EXCEPTION
             && (t->pattern.len > 0 ? is_of(type, t->pattern) : !is_ordinary(type))) {
             return true;
@@ -308,14 +274,14 @@ ft_record_watched(const struct record *r, const struct ft_func *func)
 {
     struct record_flight *f = r->flight;
     uint8_t found = 0;
-    for (size_t i = 0; f != NULL && i < f->ntriggers; i++) {
-        struct ft_trigger *t = &f->triggers[i];
+    for (size_t i = 0; f != NULL && i < f->hooks.ntriggers; i++) {
+        struct ft_trigger *t = &f->hooks.triggers[i];
         if (t->kind != FT_TRIGGER_SLOW
             || !ft_pattern_matches(t->pattern, func->module, func->name, func->file)) {
             continue;
         }
         t->matched = true;
-        if (found == 0 || t->ns < f->triggers[found - 1].ns) {
+        if (found == 0 || t->ns < f->hooks.triggers[found - 1].ns) {
             found = (uint8_t)(i + 1);
         }
     }
@@ -341,17 +307,17 @@ ft_record_watch(struct record *r, struct record_lane *lane, uint32_t id, uint64_
         lane->watches = watches;
         lane->watch_cap = cap;
     }
-    lane->watches[lane->nwatches++] = (struct record_watch){lane->depth, id, now};
+    lane->watches[lane->nwatches++] =
+        (struct record_watch){lane->depth, id, r->known[id] >> 1, now};
     lane->floor = lane->depth;
 }
 
 static void
-judge(struct record *r, uint32_t id, uint64_t begin, uint64_t now)
+judge(struct record *r, uint32_t id, uint8_t trigger, uint64_t begin, uint64_t now)
 {
-    const struct ft_func *func = id < r->nknown ? r->funcs[id] : NULL;
-    uint8_t trigger = func ? ft_record_watched(r, func) >> 1 : 0;
+    const struct ft_func *func = r->funcs[id];   /* watched once, so it is there */
     uint64_t ns = ft_clock_ns(ft_clock_scale(), (now > begin ? now - begin : 0) << r->shift);
-    if (trigger == 0 || ns <= r->flight->triggers[trigger - 1].ns) {
+    if (trigger == 0 || ns <= r->flight->hooks.triggers[trigger - 1].ns) {
         return;
     }
     char reason[REASON_MAX];
@@ -369,7 +335,7 @@ ft_record_watch_left(struct record *r, struct record_lane *lane, uint64_t now, b
     while (lane->nwatches > 0 && lane->watches[lane->nwatches - 1].depth > lane->depth) {
         struct record_watch watch = lane->watches[--lane->nwatches];
         if (counts) {
-            judge(r, watch.id, watch.begin, now);
+            judge(r, watch.id, watch.trigger, watch.begin, now);
         }
     }
     lane->floor = lane->nwatches ? lane->watches[lane->nwatches - 1].depth : 0;
@@ -380,7 +346,7 @@ run_left(struct record *r, const struct ft_call *call, uint64_t now)
 {
     uint64_t begin;
     if (ft_ptrmap_take(&r->flight->starts, call->activation, &begin) && call->way != FT_LEFT) {
-        judge(r, call->func->id, begin, now);
+        judge(r, call->func->id, ft_record_watched(r, call->func) >> 1, begin, now);
     }
 }
 

@@ -339,7 +339,7 @@ ft_record_lane_free(struct record_lane *lane)
 }
 
 void
-ft_record_lane_end(struct record *r, struct record_lane *lane)
+ft_record_lane_close(struct record *r, struct record_lane *lane)
 {
     ft_record_segment_close(lane, true);
     if (lane->described) {
@@ -351,6 +351,12 @@ ft_record_lane_end(struct record *r, struct record_lane *lane)
         lane->file = NULL;
     }
     r->ended_calls += lane->calls - lane->resumes;
+}
+
+void
+ft_record_lane_end(struct record *r, struct record_lane *lane)
+{
+    ft_record_lane_close(r, lane);
     if (r->flight != NULL) {
         r->flight->ended_entries += lane->calls - lane->throws;
     }

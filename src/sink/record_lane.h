@@ -70,8 +70,6 @@ struct record_lane {
 
 struct record_flight {
     struct ft_record_flight_options hooks;
-    struct ft_trigger *triggers;   /* owned */
-    size_t ntriggers;
     struct ft_ptrmap starts;     /* of watched generators and coroutines: activation -> time */
     uint64_t dumps, refused;
     int refusal; /* the last one's errno, or FT_STOP_MAX_DUMPS: no more are made */
@@ -171,6 +169,8 @@ ft_record_forget_likely(struct record_lane *lane)
 }
 /* Events of the segment that is being written. */
 uint64_t ft_record_segment_events(const struct record_lane *lane);
+/* What the lane has written is whole, and its file free for another. */
+void ft_record_lane_close(struct record *r, struct record_lane *lane);
 void ft_record_lane_end(struct record *r, struct record_lane *lane);
 void ft_record_lane_free(struct record_lane *lane);
 void ft_record_files_close(struct record *r);
