@@ -18,7 +18,8 @@ _Reach = Literal["none", "direct", "all"]
 
 class Tap:
     """A filter and a sink: ``"text"`` the tree, ``"report"`` the table of totals, ``"record"`` the
-    recorder, ``"jsonl"`` and ``"raw"`` every event, ``"tree"`` the aggregated tree.
+    recorder, ``"tree"`` the aggregated tree; for recordings ``"events"``, which calls ``take`` with
+    lists of what ``Recording.events()`` gives, and the formats of ``dump`` that have a sink.
 
     ``libs`` and ``builtins`` say which library and C functions are shown: none, those called
     directly from user code, all. ``include``, ``only``, ``function``, ``exclude``, ``hide`` are
@@ -43,7 +44,7 @@ class Tap:
 
     def __init__(
         self,
-        kind: Literal["text", "report", "record", "jsonl", "raw", "tree"],
+        kind: str,
         *,
         libs: _Reach = "none",
         builtins: _Reach = "none",
@@ -73,6 +74,7 @@ class Tap:
         one_process: bool = False,
         last: int = 0,
         own: int = 0,
+        take: Callable[[list[tuple[Any, ...]]], object] = ...,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the

@@ -448,7 +448,7 @@ def test_a_run_that_is_going_on_is_stepped_around(pyftrace: Run, tmp_path: Path)
         (["info", "."], "cannot read .: not a recording"),
         (["report", "app.py"], "cannot read app.py: not a recording"),
         (["report", "--sort", "size"], "--sort: 'size' is none of total, "),
-        (["dump", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+        (["dump", "--format", "xml"], "--format: 'xml' is none of jsonl, raw, "),
         (["graph", "--depth", "x"], "--depth: 'x' is not a whole number"),
         (["replay", "-d", "0"], "--depth: 0 is out of range (at least 1)"),
         (["dump", "--pid", "0"], "--pid: 0 is out of range (at least 1)"),

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from pyftrace import folder
 from pyftrace.options import OptionError, checked_duration, checked_int, printable
@@ -259,8 +259,12 @@ def output(file: str | None, pager: bool = True) -> Iterator[int]:
 
 def write(text: str, file: str | None, pager: bool) -> None:
     """A whole text to where :func:`output` leads."""
-    with (
-        output(file, pager) as fd,
-        open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as stream,
-    ):
-        stream.write(text)
+    with output(file, pager) as fd, stream(fd) as out:
+        out.write(text)
+
+
+def stream(fd: int, binary: bool = False) -> IO[Any]:
+    """A file over the descriptor, which stays open; a lone surrogate is escaped."""
+    if binary:
+        return open(fd, "wb", closefd=False)
+    return open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

@@ -40,13 +40,14 @@ enum ft_tap_kind {
     FT_TAP_TEXT,
     FT_TAP_REPORT,
     FT_TAP_RECORD,
-    FT_TAP_JSONL,
-    FT_TAP_RAW,
     FT_TAP_TREE,
+    FT_TAP_EVENTS,
+    FT_TAP_EXPORT,
 };
 
 struct ft_tap_args;
 struct ft_flight;
+struct ft_export;
 
 struct ft_tap_object {
     PyObject ob_base;
@@ -59,6 +60,7 @@ struct ft_tap_object {
     struct ft_output *out;               /* owned; NULL: nowhere */
     struct ft_tail *tail;                /* owned: holds lines back until flush(); NULL: none */
     enum ft_tap_kind kind;
+    const struct ft_export *format;      /* of FT_TAP_EXPORT */
     bool report;                         /* kind is FT_TAP_REPORT */
     bool file;                           /* `out` is a file of ours */
     bool fd;                             /* `out` is a descriptor of the caller's */
@@ -97,7 +99,7 @@ extern PyType_Spec ft_tap_spec;
 struct ft_tap_args {
     const char *kind, *libs, *builtins, *values, *run;
     PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
-    PyObject *dump_on;
+    PyObject *dump_on, *take;
     unsigned int depth, value_length, max_dumps, last;
     unsigned long long ring, own;
     int args, time, path, color, callers, percentiles, one_process, fd;

@@ -5,11 +5,37 @@
 
 #include "engine/lock.h"
 #include "engine/process.h"
+#include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
 #include "sink/tree.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
+
+/* ---- formats of every event ------------------------------------------------------------------ */
+
+struct ft_export {
+    const char *name;                    /* of `dump --format`, see pyftrace/exports */
+    struct ft_sink *(*open)(struct ft_output *out); /* NULL: no memory */
+};
+
+static struct ft_sink *
+open_jsonl(struct ft_output *out)
+{
+    return ft_dump_new(out, false);
+}
+
+static struct ft_sink *
+open_raw(struct ft_output *out)
+{
+    return ft_dump_new(out, true);
+}
+
+static const struct ft_export exports[] = {
+    {"jsonl", open_jsonl},
+    {"raw", open_raw},
+    {NULL, NULL},
+};
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
@@ -48,8 +74,8 @@ open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
         }
         self->fd = true;
     }
-    else if (self->kind == FT_TAP_TEXT || self->kind == FT_TAP_JSONL || self->kind == FT_TAP_RAW) {
-        PyErr_SetString(PyExc_ValueError, "a tree needs a stream or a file");
+    else if (self->kind == FT_TAP_TEXT || self->kind == FT_TAP_EXPORT) {
+        PyErr_Format(PyExc_ValueError, "'%s' needs a stream or a file", a->kind);
         return -1;
     }
     return 0;
@@ -87,12 +113,14 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     case FT_TAP_RECORD:
         self->sink = ft_tap_record_sink(self, a);
         break;
-    case FT_TAP_JSONL:
-    case FT_TAP_RAW:
-        self->sink = ft_dump_new(self->out, self->kind == FT_TAP_RAW);
-        break;
     case FT_TAP_TREE:
         self->sink = ft_tree_new();
+        break;
+    case FT_TAP_EVENTS:
+        self->sink = ft_batch_new(a->take);
+        break;
+    case FT_TAP_EXPORT:
+        self->sink = self->format->open(self->out);
         break;
     }
     if (self->sink != NULL && self->report && a->percentiles) {
@@ -150,13 +178,25 @@ wire(struct ft_tap_object *self, bool one_process)
 }
 
 static int
-choose_kind(struct ft_tap_object *self, const char *kind)
+choose_kind(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
-    static const char *const kinds[] = {"text", "report", "record", "jsonl", "raw", "tree"};
+    static const char *const kinds[] = {"text", "report", "record", "tree", "events"};
+    const char *kind = a->kind;
+    if (strcmp(kind, "events") == 0 && (a->take == NULL || !PyCallable_Check(a->take))) {
+        PyErr_SetString(PyExc_TypeError, "'events' needs take, to be called with them");
+        return -1;
+    }
     for (int i = 0; i < (int)(sizeof(kinds) / sizeof(kinds[0])); i++) {
         if (strcmp(kind, kinds[i]) == 0) {
             self->kind = (enum ft_tap_kind)i;
             self->report = self->kind == FT_TAP_REPORT;
+            return 0;
+        }
+    }
+    for (const struct ft_export *format = exports; format->name != NULL; format++) {
+        if (strcmp(kind, format->name) == 0) {
+            self->kind = FT_TAP_EXPORT;
+            self->format = format;
             return 0;
         }
     }
@@ -178,7 +218,7 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->tap.slot = -1;
     self->module = Py_NewRef(PyType_GetModule(type));
     self->engine = &ft_state_of(self->module)->engine;
-    if (choose_kind(self, a.kind) == 0 && ft_tap_fill_filter(&self->filter, &a) == 0
+    if (choose_kind(self, &a) == 0 && ft_tap_fill_filter(&self->filter, &a) == 0
         && parse_values(self, &a) == 0 && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
         wire(self, a.one_process != 0);
         return (PyObject *)self;
@@ -355,10 +395,10 @@ static PyObject *
 tap_flush(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = SELF(op);
+    if (self->sink != NULL && self->sink->ops->flush != NULL && !self->closed) {
+        self->sink->ops->flush(self->sink);
+    }
     if (self->out != NULL && !self->closed) {
-        if (self->kind == FT_TAP_JSONL || self->kind == FT_TAP_RAW) {
-            ft_dump_flush(self->sink);
-        }
         if (self->tail != NULL) {
             ft_tail_write(self->tail, self->out);
         }

@@ -2,8 +2,8 @@
  * signals now and then. */
 #include <string.h>
 
+#include "pyapi/batch.h"
 #include "pyapi/recording.h"
-#include "sink/dump.h"
 #include "sink/select.h"
 #include "sink/tree.h"
 #include "trace/walker.h"
@@ -19,6 +19,9 @@ static bool
 go_on(void *ctx, uint64_t events)
 {
     const struct watch *watch = ctx;
+    if (PyErr_Occurred()) { /* of a sink that calls Python */
+        return false;
+    }
     if (PyErr_CheckSignals() < 0 || (watch->out != NULL && watch->out->error != 0)) {
         return false;
     }
@@ -136,35 +139,14 @@ ft_recording_events(PyObject *op, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-text_or_none(struct ft_str s)
-{
-    return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
-}
-
-/* (t, pid, tid, thread, thread_name, depth, event, function, module, file, line, activation, task,
- * call_line, args, value, exception, lost) */
-static PyObject *
 event_tuple(const struct ft_cursor *c, enum ft_step step)
 {
     const struct ft_trace_thread *thread = c->thread;
-    const struct ft_call *call = &c->call;
-    struct ft_str name = {thread->name, strlen(thread->name)}, none = {NULL, 0};
-    if (step == FT_STEP_LOST) {
-        return Py_BuildValue("KKKKNIsOOOiKOOOOOK", ft_trace_ns(c->trace, thread->process, c->time),
-                             thread->process->head.pid, thread->native, thread->serial,
-                             ft_name_to_str(name), 0, "lost", Py_None, Py_None, Py_None, 0, 0ULL,
-                             Py_None, Py_None, Py_None, Py_None, Py_None, c->lost);
-    }
-    bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
-    return Py_BuildValue(
-        "KKKKNIsNNNIKNNNNNK", call->time, thread->process->head.pid, thread->native, thread->serial,
-        ft_name_to_str(name), call->depth, ft_dump_event(call->way),
-        ft_name_to_str(call->func->name), ft_name_to_str(call->func->module),
-        ft_name_to_str(call->func->file), call->func->line, call->activation,
-        text_or_none(call->task ? call->task->name : none),
-        call->caller ? PyLong_FromUnsignedLong(call->call_line) : Py_NewRef(Py_None),
-        text_or_none(call->args), text_or_none(raised ? none : call->value),
-        text_or_none(raised ? call->value : none), 0ULL);
+    const struct ft_event_thread who = {thread->process->head.pid, thread->native, thread->serial,
+                                        {thread->name, strlen(thread->name)}};
+    return step == FT_STEP_LOST
+               ? ft_lost_tuple(&who, ft_trace_ns(c->trace, thread->process, c->time), c->lost)
+               : ft_event_tuple(&who, &c->call);
 }
 
 static PyObject *

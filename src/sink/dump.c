@@ -303,8 +303,8 @@ close_sink(struct ft_sink *sink)
     free(d);
 }
 
-void
-ft_dump_flush(struct ft_sink *sink)
+static void
+flush(struct ft_sink *sink)
 {
     send((struct dump *)sink);
 }
@@ -318,6 +318,7 @@ static const struct ft_sink_ops ops = {
     .leave = leave,
     .lost = lost,
     .forked = forked,
+    .flush = flush,
     .close = close_sink,
 };
 

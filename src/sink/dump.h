@@ -8,8 +8,6 @@
 
 /* `out` is borrowed. NULL: no memory. */
 struct ft_sink *ft_dump_new(struct ft_output *out, bool raw);
-/* What is held back goes to `out`. */
-void ft_dump_flush(struct ft_sink *sink);
 /* The event's name; "left" for a call of which only its end is known. */
 const char *ft_dump_event(enum ft_way way);
 

@@ -127,6 +127,8 @@ struct ft_sink_ops {
     void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
     /* Called in a forked child before its first event: `pid` is its own. */
     void (*forked)(struct ft_sink *sink, uint64_t pid);
+    /* What is held back goes out. NULL: nothing is held back. */
+    void (*flush)(struct ft_sink *sink);
     void (*close)(struct ft_sink *sink); /* frees the sink and its lanes */
 };
 

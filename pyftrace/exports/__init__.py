@@ -1,0 +1,85 @@
+"""What ``pyftrace dump --format`` writes.
+
+A format is a row of :data:`FORMATS` and a file here that is named as it, with ``write(source,
+out)``; ``out`` is what the row's ``to`` says. Formats whose size is that of the events and that
+must be fast have a sink of the engine instead, which is named as they are."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pyftrace import _engine
+from pyftrace.options import OptionError, printable
+from pyftrace.recording import FILTERS, Node, Recording
+from pyftrace.totals import Report
+
+
+class Format(NamedTuple):
+    """``to``: ``text`` and ``binary`` go to FILE or standard output (an open file in text or
+    bytes), ``path`` is written by name, so that -o FILE is needed."""
+
+    name: str
+    what: str
+    to: str = "text"
+    sink: bool = False  # of the engine
+    merged: bool = False  # in order of time over all threads, else thread by thread
+
+
+FORMATS = {
+    row.name: row
+    for row in (
+        Format("jsonl", "every event, a JSON object a line", sink=True, merged=True),
+        Format("raw", "every event, a plain line, for grep and awk", sink=True, merged=True),
+        Format("folded", "stacks and their time, a line each: flamegraph.pl, speedscope, inferno"),
+    )
+}
+
+
+class Source:
+    """A recording and the part of it that is exported: ``patterns`` as a Tap takes them, ``part``
+    as :meth:`Recording.walk` does."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        patterns: dict[str, Any],
+        part: dict[str, Any],
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.recording = recording
+        self.patterns = patterns
+        self.part = part
+        self._progress = progress
+        self.taps: list[_engine.Tap] = []  # what was walked: who exports asks what they lack
+
+    def tree(self) -> Node:
+        """The calls added up: the root of the aggregated call tree."""
+        return self.recording.tree(**self._keywords())
+
+    def report(self) -> Report:
+        """The totals per function."""
+        return self.recording.report(**self._keywords())
+
+    def each(self, take: Callable[[list[tuple[Any, ...]]], None], merged: bool = False) -> None:
+        """Calls ``take`` with every event, some thousands at a time: tuples that
+        :class:`pyftrace.recording.Event` names. Thread by thread unless ``merged``."""
+        self.walk(_engine.Tap("events", take=take, **self.patterns), merged)
+
+    def walk(self, tap: _engine.Tap, merged: bool = False) -> None:
+        """Tell a tap of the engine the events."""
+        self.recording.walk(tap, merged=merged, progress=self._progress, **self.part)
+        tap.flush()
+        self.taps.append(tap)
+
+    def _keywords(self) -> dict[str, Any]:
+        depth = self.patterns.get("depth") or None  # a Tap has 0 for all
+        return {**self.patterns, **self.part, "depth": depth, "progress": self._progress}
+
+
+def checked(name: str) -> Format:
+    """The row of that name; OptionError for another."""
+    if name not in FORMATS:
+        raise OptionError(f"--format: '{printable(name)}' is none of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+__all__ = ["FILTERS", "FORMATS", "Format", "Source", "checked"]
