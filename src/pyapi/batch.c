@@ -46,9 +46,9 @@ struct lane {
 };
 
 struct batch {
-    struct ft_sink base;                 /* first */
-    PyObject *take;                      /* owned: called with a list */
-    PyObject *list;                      /* owned; NULL: empty */
+    struct ft_sink base; /* first */
+    PyObject *take; /* owned: called with a list */
+    PyObject *list; /* owned; NULL: empty */
 };
 
 static void
@@ -100,8 +100,8 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
     if (lane != NULL) {
         size_t len = info->name.len < sizeof(lane->name) ? info->name.len : sizeof(lane->name);
         memcpy(lane->name, info->name.s, len);
-        lane->thread = (struct ft_event_thread){
-            info->pid, info->native_id, info->serial, {lane->name, len}};
+        lane->thread =
+            (struct ft_event_thread){info->pid, info->native_id, info->serial, {lane->name, len}};
     }
     return lane;
 }

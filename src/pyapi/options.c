@@ -8,13 +8,12 @@
 int
 ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a)
 {
-    static char *names[] = {"kind",     "libs",         "builtins", "include",     "only",
-                            "function", "exclude",      "hide",     "depth",       "args",
-                            "values",   "value_length", "time",     "path",        "color",
-                            "stream",   "file",         "fd",       "folder",      "run",
-                            "callers",  "ring",         "facts",    "percentiles", "one_process",
-                            "dump_on",  "max_dumps",    "last",     "own",         "take",
-                            NULL};
+    static char *names[] = {
+        "kind",  "libs",   "builtins",    "include",     "only",         "function",  "exclude",
+        "hide",  "depth",  "args",        "values",      "value_length", "time",      "path",
+        "color", "stream", "file",        "fd",          "folder",       "run",       "callers",
+        "ring",  "facts",  "percentiles", "one_process", "dump_on",      "max_dumps", "last",
+        "own",   "take",   NULL};
     *a = (struct ft_tap_args){
         .libs = "none", .builtins = "none", .values = "safe", .value_length = 120, .fd = -1};
     return PyArg_ParseTupleAndKeywords(

@@ -142,7 +142,9 @@ static PyObject *
 event_tuple(const struct ft_cursor *c, enum ft_step step)
 {
     const struct ft_trace_thread *thread = c->thread;
-    const struct ft_event_thread who = {thread->process->head.pid, thread->native, thread->serial,
+    const struct ft_event_thread who = {thread->process->head.pid,
+                                        thread->native,
+                                        thread->serial,
                                         {thread->name, strlen(thread->name)}};
     return step == FT_STEP_LOST
                ? ft_lost_tuple(&who, ft_trace_ns(c->trace, thread->process, c->time), c->lost)
