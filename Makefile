@@ -7,7 +7,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
-	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab
+	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -24,6 +24,7 @@ help:
 	@echo 'make leaks     rounds of every entry of the API, on a debug build (MATRIX=... another)'
 	@echo 'make asan      the suite with the extension sanitized (ARGS=all: all of it)'
 	@echo 'make jupyterlab  the magics in a real JupyterLab, in Chromium (500 MB of packages; not in CI)'
+	@echo 'make viewers   what is exported, opened by the programs it is for (Debian, PyPI, npm; chromium)'
 	@echo 'make bench     how fast, against others (an hour; ARGS="--pairs 3 --parts calls": a minute)'
 	@echo 'make plots     pictures of what make bench found, into docs/pictures'
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
@@ -96,6 +97,10 @@ build/jupyterlab-venv/.done: tests/browser/requirements.txt | $(BIN)/python
 jupyterlab: build/jupyterlab-venv/.done
 	@build/jupyterlab-venv/bin/pip install -q --disable-pip-version-check --force-reinstall --no-deps .
 	build/jupyterlab-venv/bin/python -P tests/browser/jupyterlab.py
+
+viewers: $(BIN)/python
+	tools/make-viewers build/viewers $(BIN)/python
+	build/viewers/venv/bin/python -P -m pytest -q tests/viewers $(ARGS)
 
 bench: $(VENV)/.built $(VENV)/.test-tools
 	bench/fetch build/bench-packages
