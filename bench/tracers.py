@@ -25,8 +25,10 @@ class TextTracer:
 
         def on_start(code, offset):
             nonlocal depth
-            caller = getframe(2)
-            line = caller.f_lineno
+            try:  # costs nothing while nothing is raised
+                line = getframe(2).f_lineno
+            except ValueError:  # a thread's first function has no caller
+                line = 0
             indent = "    " * depth
             write(f"{indent}Called {code.co_qualname}:{code.co_firstlineno} from line {line}\n")
             depth += 1

@@ -102,6 +102,47 @@ def test_a_decorated_function_is_recorded_call_by_call(where: Path, python):
     assert pyftrace.open(where).info["state"] == "COMPLETE"
 
 
+STOPPED = """\
+import sys, threading, pyftrace
+@pyftrace.record("run.data", threads="all", **eval(sys.argv[2]))
+def down(n):
+    if n == int(sys.argv[1]):
+        pyftrace.stop()
+    return n and down(n - 1)
+def twice():
+    down(2)
+    down(1)
+twice()
+for _ in range(2):
+    thread = threading.Thread(target=twice)
+    thread.start()
+    thread.join()
+pyftrace.stop()
+twice()
+"""
+
+
+@pytest.mark.parametrize("options", ["{}", "{'ring': '256k'}"])
+@pytest.mark.parametrize("at", [9, 0])
+def test_after_a_stop_a_decorated_function_goes_on_where_it_was(
+    at: int, options: str, python, tmp_path: Path
+):
+    """Within calls their ends are missing, and so many are said to be."""
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    assert python("stopped.py", str(at), options).stderr == ""
+    t = pyftrace.open(tmp_path / "run.data")
+    assert t.damage == []
+    down = [e for e in t.events() if e.function == "down"]
+    starts = [e for e in down if e.event == "start"]
+    assert len(starts) == 4 * 5
+    lost = sum(e.lost for e in t.events())
+    assert lost == t.info["missing"]
+    if at:  # nobody stopped within a call
+        assert lost == 0 and len(down) == 2 * len(starts)
+    else:
+        assert lost > 0 and "events are missing" in t.why_incomplete()[0]
+
+
 def test_a_decorated_coroutine(where: Path, python):
     where.parent.joinpath("app.py").write_text(
         "import asyncio, pyftrace\n"

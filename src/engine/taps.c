@@ -122,7 +122,8 @@ ft_tap_detach(struct ft_engine *e, struct ft_tap *tap)
         t->local &= ~bit;
         if (view->epoch == tap->epoch) {
             view->epoch = 0;
-            tap->sink->ops->thread_end(tap->sink, view->lane);
+            const struct ft_sink_ops *ops = tap->sink->ops;
+            (ops->thread_pause ? ops->thread_pause : ops->thread_end)(tap->sink, view->lane);
         }
     }
     e->taps[tap->slot] = NULL;

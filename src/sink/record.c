@@ -20,11 +20,35 @@
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
+/* The lane of a thread that was not heard of for a while; NULL: there is none. Its events are
+ * counted on: the ends of the calls that were open are missing. */
+static struct record_lane *
+resume(struct record *r, uint64_t serial)
+{
+    struct record_lane *lane = r->npaused ? r->lanes : NULL;
+    while (lane != NULL && !(lane->paused && lane->info.serial == serial)) {
+        lane = lane->after;
+    }
+    if (lane != NULL) {
+        lane->before += lane->depth;
+        lane->depth = lane->floor = lane->nwatches = 0;
+        lane->task = 0;
+        ft_strbuf_clear(&lane->task_name);
+        lane->paused = false;
+        r->npaused--;
+    }
+    return lane;
+}
+
 static void *
 thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
 {
     struct record *r = (struct record *)sink;
-    struct record_lane *lane = calloc(1, sizeof(*lane));
+    struct record_lane *lane = resume(r, info->serial);
+    if (lane != NULL) {
+        return lane;
+    }
+    lane = calloc(1, sizeof(*lane));
     char *name = malloc(info->name.len + 1);
     if (lane == NULL || name == NULL) {
         free(lane);
@@ -50,6 +74,19 @@ thread_end(struct ft_sink *sink, void *lane)
         ft_record_lane_forget(lane);
     }
     ft_record_lane_end(r, lane);
+}
+
+static void
+thread_pause(struct ft_sink *sink, void *opaque)
+{
+    struct record *r = (struct record *)sink;
+    struct record_lane *lane = opaque;
+    if (r->pid != (uint64_t)getpid()) {
+        ft_record_lane_forget(lane);
+    }
+    ft_record_lane_rest(r, lane);
+    lane->paused = true;
+    r->npaused++;
 }
 
 static void
@@ -177,6 +214,7 @@ static const struct ft_sink_ops plain_ops = {
     .locked = false,
     .thread_begin = thread_begin,
     .thread_end = thread_end,
+    .thread_pause = thread_pause,
     .enter = ft_record_enter,
     .leave = ft_record_leave,
     .enter_plain = ft_record_enter_plain,
@@ -192,6 +230,7 @@ static const struct ft_sink_ops flight_ops = {
     .locked = false,
     .thread_begin = thread_begin,
     .thread_end = thread_end,
+    .thread_pause = thread_pause,
     .enter = ft_record_flight_enter,
     .leave = ft_record_flight_leave,
     .enter_plain = ft_record_enter_plain,

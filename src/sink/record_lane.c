@@ -339,16 +339,22 @@ ft_record_lane_free(struct record_lane *lane)
 }
 
 void
-ft_record_lane_close(struct record *r, struct record_lane *lane)
+ft_record_lane_rest(struct record *r, struct record_lane *lane)
 {
     ft_record_segment_close(lane, true);
-    if (lane->described) {
-        ft_record_define_thread_end(r, lane);
-    }
     if (lane->file != NULL) {
         lane->file->next = r->files;
         r->files = lane->file;
         lane->file = NULL;
+    }
+}
+
+void
+ft_record_lane_close(struct record *r, struct record_lane *lane)
+{
+    ft_record_lane_rest(r, lane);
+    if (lane->described) {
+        ft_record_define_thread_end(r, lane);
     }
     r->ended_calls += lane->calls - lane->resumes;
 }

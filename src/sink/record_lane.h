@@ -44,6 +44,7 @@ struct record_lane {
     struct ft_thread_info info;  /* name: owned */
     bool described;              /* its definition is written */
     bool forked;                 /* no segment since the fork */
+    bool paused;                 /* no producer has it */
     uint64_t before;             /* events before this segment */
     uint64_t calls;              /* starts before this segment, of all kinds */
     uint64_t resumes;            /* those of them that were resumes or throws */
@@ -96,6 +97,7 @@ struct record {
     uint32_t nfiles;
     struct record_file *files; /* free ones */
     struct record_lane *lanes;
+    uint32_t npaused; /* of them */
     uint64_t ended_calls; /* of lanes and rings that are gone */
     uint64_t ended_lost; /* of rings that are gone */
     struct record_flight *flight; /* owned; NULL: none */
@@ -170,6 +172,8 @@ ft_record_forget_likely(struct record_lane *lane)
 /* Events of the segment that is being written. */
 uint64_t ft_record_segment_events(const struct record_lane *lane);
 /* What the lane has written is whole, and its file free for another. */
+void ft_record_lane_rest(struct record *r, struct record_lane *lane);
+/* The same for good: the thread's end is written. */
 void ft_record_lane_close(struct record *r, struct record_lane *lane);
 void ft_record_lane_end(struct record *r, struct record_lane *lane);
 void ft_record_lane_free(struct record_lane *lane);

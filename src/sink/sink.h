@@ -109,6 +109,8 @@ struct ft_sink_ops {
     /* The thread ended; its lane is the sink's to keep or free. Frames still open count as FT_LEFT.
      */
     void (*thread_end)(struct ft_sink *sink, void *lane);
+    /* The same, but the thread lives on and may begin again. NULL: that makes no difference. */
+    void (*thread_pause)(struct ft_sink *sink, void *lane);
     void (*enter)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     void (*leave)(struct ft_sink *sink, void *lane, const struct ft_call *call);
     /* The short way, of an ordinary function's START in the task that the lane was told of last,
