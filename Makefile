@@ -7,7 +7,8 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
-	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers
+	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers \
+	pictures
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -27,6 +28,7 @@ help:
 	@echo 'make viewers   what is exported, opened by the programs it is for (Debian, PyPI, npm; chromium)'
 	@echo 'make bench     how fast, against others (an hour; ARGS="--pairs 3 --parts calls": a minute)'
 	@echo 'make plots     pictures of what make bench found, into docs/pictures'
+	@echo 'make pictures  of the documentation, made anew by the tools themselves'
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
 	@echo '               PROVE=1: are worse engines caught? valgrind, strace)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
@@ -110,6 +112,11 @@ bench: $(VENV)/.built $(VENV)/.test-tools
 plots: $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'matplotlib>=3.10'
 	$(BIN)/python bench/plots.py
+
+pictures: $(VENV)/.built $(VENV)/.test-tools
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'rich>=14'
+	cd examples/shop && PATH=$(abspath $(BIN)):$$PATH ../../tools/terminal-picture ../../docs/pictures/pytest.svg \
+		--columns 124 --title 'pytest --pyftrace' -- pytest -p no:cacheprovider --pyftrace -q test_shop.py
 
 gate: $(VENV)/.test-tools
 	$(BIN)/python -P bench/gate.py $(if $(UPDATE),--update) $(if $(PROVE),--prove) $(ARGS)
