@@ -1,7 +1,7 @@
 """Pictures of what bench/run.py and bench/keras/run.py found: python bench/plots.py [FOLDER].
 
 Reads FOLDER/bench-*.json and FOLDER/keras.json (docs/figures), writes docs/pictures/*.svg and
-*.png. Needs matplotlib."""
+*.png, and the tables of docs/performance.md. Needs matplotlib."""
 
 import json
 import statistics
@@ -122,6 +122,69 @@ def talk(found: dict, folder: Path) -> None:
     save(figure, folder, "keras")
 
 
+# ---- tables --------------------------------------------------------------------------------------
+
+WORKLOADS = ("fib", "methods", "generators", "exceptions", "recursion", "8 threads")
+BEGIN, END = "<!-- tables: make plots -->\n", "<!-- end of tables -->"
+
+
+def markdown(rows: list[list[str]]) -> str:
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---" + "|--:" * (len(rows[0]) - 1) + "|", *body]) + "\n"
+
+
+def added(found: dict, mode: str, work: str) -> str:
+    figures = found["calls"][work]["modes"]
+    return str(round(figures[mode]["added_ns"])) if mode in figures else ""
+
+
+def by_python(all_found: list[dict]) -> str:
+    """ns added to a call of fib."""
+    most = max(all_found, key=lambda found: len(found["calls"]["fib"]["modes"]))
+    rows = [["added to a call of fib, ns", *(found["python"] for found in all_found)]]
+    for mode in most["calls"]["fib"]["modes"]:
+        rows.append([mode, *(added(found, mode, "fib") for found in all_found)])
+    return markdown(rows)
+
+
+def by_workload(found: dict) -> str:
+    rows = [[f"added to a Python call, ns, {found['python']}", *WORKLOADS]]
+    for mode in found["calls"]["fib"]["modes"]:
+        rows.append([mode, *(added(found, mode, work) for work in WORKLOADS)])
+    return markdown(rows)
+
+
+def excluded(all_found: list[dict]) -> str:
+    """Times as long as untraced."""
+    rows = [["out of scope, times untraced", *(found["python"] for found in all_found)]]
+    for what in ("excluded", "excluded raises"):
+        cells = [found["calls"][what]["modes"][modes.OWN]["slowdown"] for found in all_found]
+        rows.append([what, *(f"{value:.3f}" for value in cells)])
+    return markdown(rows)
+
+
+def verdicts(all_found: list[dict]) -> str:
+    """What came of each target; bold where it is missed."""
+    rows = [["target", "at most", *(found["python"] for found in all_found)]]
+    by_name = [{(row["what"], row["on"]): row for row in found["targets"]} for found in all_found]
+    for name in dict.fromkeys(name for found in by_name for name in found):
+        cells, limits = [], []
+        for row in (found.get(name) for found in by_name):
+            bold = "**" if row and row["missed"] else ""
+            cells.append(f"{bold}{row['value']:.2f}{bold}" if row else "")
+            limits += [f"{row['limit']:g}"] if row else []
+        rows.append([", ".join(name), ", ".join(dict.fromkeys(limits)), *cells])
+    return markdown(rows)
+
+
+def write_tables(all_found: list[dict]) -> None:
+    page = ROOT / "docs" / "performance.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    tables = [by_python(all_found), by_workload(all_found[-2]), excluded(all_found),
+              verdicts(all_found)]  # fmt: skip
+    page.write_text(before + BEGIN + "\n" + "\n".join(tables) + "\n" + END + rest.partition(END)[2])
+
+
 def short(found: dict) -> str:
     return ".".join(found["python"].split(".")[:2])
 
@@ -129,8 +192,9 @@ def short(found: dict) -> str:
 def main() -> None:
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "figures"
     pictures = ROOT / "docs" / "pictures"
-    for file in sorted(source.glob("bench-*.json")):
-        found = json.loads(file.read_text())
+    all_found = [json.loads(file.read_text()) for file in sorted(source.glob("bench-*.json"))]
+    write_tables(all_found)
+    for found in all_found:
         for part, draw in (("calls", calls), ("programs", slowdowns), ("processes", processes)):
             if part in found:
                 draw(found, pictures)
