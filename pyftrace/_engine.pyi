@@ -151,6 +151,9 @@ class Tap:
     def unkept(self) -> int:
         """Events that found no memory, or whose figures found none ("report", "graph")."""
     @property
+    def deeper(self) -> int:
+        """Calls left out because what is written knows no such depth ("uftrace")."""
+    @property
     def error(self) -> OSError | None:
         """The first failure to write, if any; a broken pipe counts."""
     @property

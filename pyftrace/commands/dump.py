@@ -46,7 +46,7 @@ def _dump(a: Namespace) -> int:
     progress = common.Progress(recording.events_total())
     source = Source(recording, patterns, part, progress)
     if row.to == "path":
-        _module(row).write(source, a.output)
+        _write_by_name(row, source, a.output)
     else:
         with common.output(a.output, pager=False) as fd:
             _write(row, source, fd)
@@ -62,6 +62,19 @@ def _write(row: Format, source: Source, fd: int) -> None:
         return
     with common.stream(fd, row.to == "binary") as out:
         _module(row).write(source, out)
+
+
+def _write_by_name(row: Format, source: Source, path: str) -> None:
+    if not row.sink:
+        _module(row).write(source, path)
+        return
+    try:
+        tap = _engine.Tap(row.name, folder=path, **source.patterns)
+    except OSError as error:
+        raise OptionError(f"cannot write {path}: {error.strerror}") from None
+    source.walk(tap, row.merged)
+    if tap.deeper:
+        common.refuse(f"calls deeper than {row.name} knows are left out: {tap.deeper}", 0)
 
 
 def _module(row: Format) -> Any:

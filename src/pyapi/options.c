@@ -100,6 +100,21 @@ ft_tap_fill_filter(struct ft_filter *filter, const struct ft_tap_args *a)
                : 0;
 }
 
+int
+ft_tap_fill_values(struct ft_value_style *values, const struct ft_tap_args *a)
+{
+    static const char *const modes[] = {"none", "safe", "str"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(a->values, modes[i]) == 0) {
+            values->mode = (enum ft_values)i;
+            values->length = a->value_length < 4 ? 4 : a->value_length;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "bad value for values: '%s'", a->values);
+    return -1;
+}
+
 static const char *const formats[] = {"table", "json", "csv"};
 static const char *const keys[] = {"total", "self", "calls", "avg", "min",
                                    "max",   "p50",  "p95",   "p99", "name"};

@@ -63,7 +63,7 @@ struct ft_tap_object {
     const struct ft_export *format;      /* of FT_TAP_EXPORT */
     bool report;                         /* kind is FT_TAP_REPORT */
     bool file;                           /* `out` is a file of ours */
-    bool fd;                             /* `out` is a descriptor of the caller's */
+    bool fd;                             /* `out` is a descriptor of the caller's, or a folder */
     bool closed;
     uint64_t *but;                       /* owned: threads that watch_others() leaves out */
     struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
@@ -72,6 +72,7 @@ struct ft_tap_object {
 
 /* Makes the sink of a recorder. */
 struct ft_sink *ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a);
+PyObject *ft_tap_recorded(PyObject *self, void *unused);
 
 /* ---- flight recorders (flight.c) ------------------------------------------------------------- */
 
@@ -107,6 +108,7 @@ struct ft_tap_args {
 
 int ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a);
 int ft_tap_fill_filter(struct ft_filter *filter, const struct ft_tap_args *a);
+int ft_tap_fill_values(struct ft_value_style *values, const struct ft_tap_args *a);
 int ft_patterns_add(struct ft_patterns *p, PyObject *pattern, const char *option);
 /* (format, sort, columns, limit, footer) */
 int ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsigned long long limit,

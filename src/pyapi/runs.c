@@ -1,5 +1,6 @@
 /* Making a recording's directory, joining it, and the recorder that writes there. GIL held. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "pyapi/recording.h"
 #include "trace/flight.h"
@@ -145,4 +146,23 @@ ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     free(facts);
     Py_DECREF(path);
     return sink;
+}
+
+/* (calls, events lost, error number, its text, events let go of) of a recorder. */
+PyObject *
+ft_tap_recorded(PyObject *op, void *Py_UNUSED(unused))
+{
+    struct ft_tap_object *self = (struct ft_tap_object *)op;
+    struct ft_record_state state = self->recorded;
+    if (self->kind != FT_TAP_RECORD) {
+        PyErr_SetString(PyExc_TypeError, "only a recorder has recorded");
+        return NULL;
+    }
+    if (self->sink != NULL) {
+        ft_record_state(self->sink, &state);
+    }
+    const char *text = state.error == 0                  ? ""
+                       : state.error == FT_STOP_MAX_SIZE ? "--max-size is reached"
+                                                         : strerror(state.error);
+    return Py_BuildValue("KKisK", state.calls, state.lost, state.error, text, state.dropped);
 }

@@ -9,6 +9,7 @@
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
 #include "sink/tree.h"
+#include "sink/uftrace.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
 
@@ -17,6 +18,8 @@
 struct ft_export {
     const char *name;                    /* of `dump --format`, see pyftrace/exports */
     struct ft_sink *(*open)(struct ft_output *out); /* NULL: no memory */
+    /* Of what is written by name: makes it; NULL with errno set. */
+    struct ft_output *(*make)(const char *path);
 };
 
 static struct ft_sink *
@@ -32,9 +35,10 @@ open_raw(struct ft_output *out)
 }
 
 static const struct ft_export exports[] = {
-    {"jsonl", open_jsonl},
-    {"raw", open_raw},
-    {NULL, NULL},
+    {"jsonl", open_jsonl, NULL},
+    {"raw", open_raw, NULL},
+    {"uftrace", ft_uftrace_new, ft_uftrace_folder},
+    {NULL, NULL, NULL},
 };
 
 /* ---- birth ----------------------------------------------------------------------------------- */
@@ -46,9 +50,33 @@ signal_waits(void)
     return PyErr_CheckSignals() < 0;
 }
 
+/* Of a format that is written by name. */
+static int
+make_output(struct ft_tap_object *self, PyObject *folder)
+{
+    PyObject *path;
+    if (folder == NULL) {
+        PyErr_Format(PyExc_ValueError, "'%s' needs a folder", self->format->name);
+        return -1;
+    }
+    if (!PyUnicode_FSConverter(folder, &path)) {
+        return -1;
+    }
+    self->out = self->format->make(PyBytes_AS_STRING(path));
+    self->fd = true;
+    if (self->out == NULL) {
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, folder);
+    }
+    Py_DECREF(path);
+    return self->out == NULL ? -1 : 0;
+}
+
 static int
 open_output(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
+    if (self->kind == FT_TAP_EXPORT && self->format->make != NULL) {
+        return make_output(self, a->folder);
+    }
     if (a->file != NULL && a->file != Py_None) {
         PyObject *path;
         if (!PyUnicode_FSConverter(a->file, &path)) {
@@ -135,21 +163,6 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     return self->sink == NULL ? -1 : 0;
 }
 
-static int
-parse_values(struct ft_tap_object *self, const struct ft_tap_args *a)
-{
-    static const char *const modes[] = {"none", "safe", "str"};
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(a->values, modes[i]) == 0) {
-            self->values.mode = (enum ft_values)i;
-            self->values.length = a->value_length < 4 ? 4 : a->value_length;
-            return 0;
-        }
-    }
-    PyErr_Format(PyExc_ValueError, "bad value for values: '%s'", a->values);
-    return -1;
-}
-
 /* In a forked child, before its first event. */
 static void
 on_forked(struct ft_tap *tap)
@@ -219,7 +232,8 @@ tap_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->module = Py_NewRef(PyType_GetModule(type));
     self->engine = &ft_state_of(self->module)->engine;
     if (choose_kind(self, &a) == 0 && ft_tap_fill_filter(&self->filter, &a) == 0
-        && parse_values(self, &a) == 0 && open_output(self, &a) == 0 && open_sink(self, &a) == 0) {
+        && ft_tap_fill_values(&self->values, &a) == 0 && open_output(self, &a) == 0
+        && open_sink(self, &a) == 0) {
         wire(self, a.one_process != 0);
         return (PyObject *)self;
     }
@@ -450,6 +464,13 @@ tap_unkept(PyObject *op, void *Py_UNUSED(unused))
 }
 
 static PyObject *
+tap_deeper(PyObject *op, void *Py_UNUSED(unused))
+{
+    const struct ft_sink *sink = SELF(op)->sink;
+    return PyLong_FromUnsignedLongLong(sink != NULL ? sink->deeper : 0);
+}
+
+static PyObject *
 tap_error(PyObject *op, void *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = SELF(op);
@@ -465,25 +486,6 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
         }
     }
     return error ? error : Py_NewRef(Py_None);
-}
-
-/* (calls, events lost, error number, its text, events let go of) of a recorder. */
-static PyObject *
-tap_recorded(PyObject *op, void *Py_UNUSED(unused))
-{
-    struct ft_tap_object *self = SELF(op);
-    struct ft_record_state state = self->recorded;
-    if (self->kind != FT_TAP_RECORD) {
-        PyErr_SetString(PyExc_TypeError, "only a recorder has recorded");
-        return NULL;
-    }
-    if (self->sink != NULL) {
-        ft_record_state(self->sink, &state);
-    }
-    const char *text = state.error == 0                  ? ""
-                       : state.error == FT_STOP_MAX_SIZE ? "--max-size is reached"
-                                                         : strerror(state.error);
-    return Py_BuildValue("KKisK", state.calls, state.lost, state.error, text, state.dropped);
 }
 
 FT_LOCKED(tap_attach)
@@ -509,7 +511,8 @@ FT_LOCKED_GET(tap_lines)
 FT_LOCKED_GET(tap_attached)
 FT_LOCKED_GET(tap_lost_lines)
 FT_LOCKED_GET(tap_unkept)
-FT_LOCKED_GET(tap_recorded)
+FT_LOCKED_GET(tap_deeper)
+FT_LOCKED_GET(ft_tap_recorded)
 FT_LOCKED_GET(ft_tap_flight)
 FT_LOCKED_GET(tap_error)
 FT_LOCKED_GET(ft_tap_calls)
@@ -553,7 +556,8 @@ static PyGetSetDef getset[] = {
     {"lines", FT_LOCKED_NAME(tap_lines), NULL, "Tree lines written so far.", NULL},
     {"lost_lines", FT_LOCKED_NAME(tap_lost_lines), NULL, "Lines that could not be written.", NULL},
     {"unkept", FT_LOCKED_NAME(tap_unkept), NULL, "Events that no memory was found for.", NULL},
-    {"recorded", FT_LOCKED_NAME(tap_recorded), NULL,
+    {"deeper", FT_LOCKED_NAME(tap_deeper), NULL, "Calls deeper than the format can say.", NULL},
+    {"recorded", FT_LOCKED_NAME(ft_tap_recorded), NULL,
      "(calls, events lost, errno, reason) of a recorder.", NULL},
     {"flight", FT_LOCKED_NAME(ft_tap_flight), NULL,
      "(folder of the ring, dumps made, dumps refused, patterns that matched nothing); None: it is "

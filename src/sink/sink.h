@@ -143,6 +143,7 @@ struct ft_sink {
     /* Events, or figures of them, that the sink or its producer found no memory for: not 0, and
      * what the sink gives is not all. Atomic: of any thread. */
     uint64_t unkept;
+    uint64_t deeper; /* calls left out because what the sink writes knows no such depth */
 };
 
 static inline void
