@@ -11,7 +11,6 @@
  * five for each that is not ASCII. */
 #define NAME_MAX_BYTES 320
 #define FILE_MAX_BYTES 320
-#define UNKNOWN 1                        /* a key that no function has */
 #define NO_MEMORY UINT64_MAX
 
 static const struct {
@@ -149,7 +148,7 @@ hash_more(uint64_t hash, uint64_t more)
 static uint64_t
 key_of(uint64_t hash)
 {
-    return hash > UNKNOWN ? hash : hash + 2;
+    return hash != 0 ? hash : 1;
 }
 
 static uint64_t
@@ -209,23 +208,14 @@ make_name(struct ft_uftrace_names *names, const struct ft_func *func)
 {
     add_label(&names->name, func);
     size_t len = names->name.len;
-    uint64_t before = ask(names);
-    if (before != 0 && before != NO_MEMORY && func->line > 0) {
-        before = ask_with(names, len, ':', func->line);
+    uint64_t before = ask(names), same = before;
+    if (same != 0 && same != NO_MEMORY && func->line > 0) {
+        same = ask_with(names, len, ':', func->line);
     }
-    while (before != 0 && before != NO_MEMORY) {
-        names->name.len = len;
-        before = ask_with(names, len, '#', ask(names));
+    for (uint64_t n = before + 1; same != 0 && same != NO_MEMORY; n++) {
+        same = ask_with(names, len, '#', n);
     }
-    return before == 0;
-}
-
-static uint64_t
-add_function(struct ft_uftrace_names *names, enum ft_uftrace_module module)
-{
-    struct ft_str name = {names->name.data, names->name.len};
-    add_symbol(names, module, modules[module].kind, name);
-    return modules[module].at + (uint64_t)names->n[module]++ * STEP;
+    return same == 0;
 }
 
 static uint64_t
@@ -234,10 +224,13 @@ make_function(struct ft_uftrace_names *names, const struct ft_func *func, uint64
     if (!make_name(names, func)) {
         return 0;
     }
-    if (!(func->flags & FT_FUNC_C) && func->line > 0 && func->shown_path.len > 0) {
-        add_line(names, func, (struct ft_str){names->name.data, names->name.len});
+    enum ft_uftrace_module module = func->flags & FT_FUNC_C ? FT_UFTRACE_C : FT_UFTRACE_PYTHON;
+    struct ft_str name = {names->name.data, names->name.len};
+    if (module == FT_UFTRACE_PYTHON && func->line > 0 && func->shown_path.len > 0) {
+        add_line(names, func, name);
     }
-    uint64_t at = add_function(names, func->flags & FT_FUNC_C ? FT_UFTRACE_C : FT_UFTRACE_PYTHON);
+    add_symbol(names, module, modules[module].kind, name);
+    uint64_t at = modules[module].at + (uint64_t)names->n[module]++ * STEP;
     return ft_ptrmap_put(&names->known, key, at) ? at : 0;
 }
 
@@ -274,12 +267,8 @@ ft_uftrace_address(struct ft_uftrace_names *names, const struct ft_func *func)
 uint64_t
 ft_uftrace_unknown(struct ft_uftrace_names *names)
 {
-    uint64_t *known = ft_ptrmap_get(&names->known, UNKNOWN);
-    if (known != NULL) {
-        return *known;
-    }
-    ft_strbuf_clear(&names->name);
-    ft_strbuf_add_cstr(&names->name, "(not recorded)");
-    uint64_t at = names->name.failed ? 0 : add_function(names, FT_UFTRACE_PYTHON);
-    return at != 0 && ft_ptrmap_put(&names->known, UNKNOWN, at) ? at : 0;
+    struct ft_str name = FT_STR("(unknown)");
+    struct ft_func func = {.name = name, .shown_name = name};
+    uint64_t key = identity(&func), *known = ft_ptrmap_get(&names->known, key);
+    return known ? *known : make_function(names, &func, key);
 }

@@ -32,7 +32,7 @@ void ft_uftrace_names_init(struct ft_uftrace_names *names, struct ft_folder *fol
 void ft_uftrace_names_fini(struct ft_uftrace_names *names);
 /* The function's address; 0: no memory. */
 uint64_t ft_uftrace_address(struct ft_uftrace_names *names, const struct ft_func *func);
-/* That of the calls of which no more is known than that they are open. */
+/* That of a call of which no more is known than that it is open: a recording calls it so too. */
 uint64_t ft_uftrace_unknown(struct ft_uftrace_names *names);
 /* Writes the rest. */
 void ft_uftrace_names_end(struct ft_uftrace_names *names);
