@@ -5,6 +5,7 @@
  * was entered; two walks tell the same. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "files.h"
 #include "sink/dump.h"
@@ -13,6 +14,7 @@
 #include "sink/table.h"
 #include "sink/text.h"
 #include "sink/tree.h"
+#include "sink/uftrace.h"
 #include "trace/walker.h"
 
 #define DAMAGE_MAX (4096 + 512)
@@ -27,7 +29,7 @@ enum plan {
     PLAN_UNTIL = 1 << 4,
     PLAN_SELECT = 1 << 5,
     PLAN_LEAST = 1 << 6,
-    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls */
+    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls; uftrace's directory, no tree */
 };
 
 /* ---- a sink that judges ---------------------------------------------------------------------- */
@@ -222,6 +224,28 @@ is_lines(const char *text, size_t len)
     return true;
 }
 
+/* A folder that looks at what it is given. */
+static void
+look_at(struct ft_folder *folder, const char *name, struct ft_str bytes)
+{
+    (void)folder;
+    MUST(name[strspn(name, "abcdefghijklmnopqrstuvwxyzC0123456789-.")] == '\0');
+    MUST(strstr(name, ".dat") != NULL || strcmp(name, "info") == 0 || is_lines(bytes.s, bytes.len));
+}
+
+static uint64_t
+uftrace_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
+{
+    struct ft_folder folder = {.append = look_at};
+    struct ft_sink *sink = ft_uftrace_new(&folder.out);
+    MUST(sink != NULL);
+    uint64_t events = walk_selected(t, sink, walk, plan);
+    sink->ops->flush(sink);
+    MUST(sink->unkept == 0 && folder.out.lost_lines == 0);
+    sink->ops->close(sink);
+    return events;
+}
+
 static uint64_t
 sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
 {
@@ -273,7 +297,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .since = plan & PLAN_SINCE ? 50000 : 0,
                            .until = plan & PLAN_UNTIL ? 2000000 : 0};
     uint64_t events = judge_walk(t, &walk, size);
-    MUST(sink_walk(t, &walk, plan) == events);
+    bool uftrace = (plan & (PLAN_SINK | PLAN_OTHER)) == (2 | PLAN_OTHER);
+    MUST((uftrace ? uftrace_walk : sink_walk)(t, &walk, plan) == events);
     MUST(t->damage.len <= DAMAGE_MAX);
     ft_trace_free(t);
     return 0;
