@@ -55,7 +55,7 @@ class Directory:
         )
         assert (magic, version, size, wide) == (b"Ftrace!\0", 4, 40, 2)
         assert endian == (1 if sys.byteorder == "little" else 2)
-        assert (features, facts, set(rest)) == (0x47A, 0x3489, {0})
+        assert (features, facts, set(rest)) == (0x57A, 0x3489, {0})
         self.deepest = deepest
         self.info = text.decode()
         self.tids = [int(tid) for tid in self._fact("taskinfo:tids").split(",") if tid]
@@ -64,6 +64,7 @@ class Directory:
         self.names = self._read_symbols("python", "T") | self._read_symbols("C", "P")
         self.lines = self._read_lines()
         self.records = {tid: self._read_records(tid) for tid in self.tids}
+        self.labels = self._read_labels()
 
     def _fact(self, key: str) -> str:
         found = re.search(rf"^{key}=(.*)$", self.info, re.M)
@@ -131,6 +132,20 @@ class Directory:
             depth += kind == ENTRY
         return records
 
+    def _read_labels(self) -> list[tuple[int, str]]:
+        """What tasks are called from when on: just before a thread's first call."""
+        labels = []
+        last = 0
+        for type, misc, size, *ids, text, pid, tid, time in struct.iter_unpack(
+            "=IHHII16sIIQ", (self.path / "perf-cpu0.dat").read_bytes()
+        ):
+            assert (type, misc, size) == (3, 0, 48) and {*ids, pid} == {tid}
+            assert last <= time and time + 1 in {r.t for r in self.records[tid]}
+            assert text.endswith(b"\0") and b'"' not in text and b"\\" not in text
+            labels.append((tid, text.rstrip(b"\0").decode()))
+            last = time
+        return labels
+
     def calls(self) -> Counter[str]:
         return Counter(
             self.names[r.address] for rs in self.records.values() for r in rs if r.kind == ENTRY
@@ -194,6 +209,8 @@ def compare(directory: Directory, recording: Recording, **part: int) -> None:
     assert len(threads) == len(directory.tids)
     for tid, (thread, told) in zip(directory.tids, threads, strict=True):
         assert (tid, directory.pids[tid]) == (thread["tid"], thread["pid"])
+        name = thread["name"].encode()[:15].decode(errors="ignore")
+        assert (tid, name.replace('"', "'").replace("\\", "/")) in directory.labels
         records = directory.records[tid]
         assert len(records) == len(told)
         for r, (t, kind, depth, name, text) in zip(records, told, strict=True):
@@ -458,7 +475,7 @@ def test_threads_that_follow_one_another_are_one_task_when_there_are_too_many(
     )
     assert (done.returncode, done.stderr) == (0, b"")
     directory = Directory(tmp_path / "out")
-    assert len(directory.tids) == MOST_TASKS
+    assert len(directory.tids) == MOST_TASKS and len(directory.labels) == n + 1
     assert directory.calls() == {"__main__.work": n, "__main__.hold": 1}
     sizes = Counter(len(records) for records in directory.records.values())
     assert sizes[2] >= 998 and sum(k * v for k, v in sizes.items()) == 2 * (n + 1)

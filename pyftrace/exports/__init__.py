@@ -30,7 +30,7 @@ FORMATS = {
         Format("jsonl", "every event, a JSON object a line", sink=True, merged=True),
         Format("raw", "every event, a plain line, for grep and awk", sink=True, merged=True),
         Format("folded", "stacks and their time, a line each: flamegraph.pl, speedscope, inferno"),
-        Format("uftrace", "a directory for uftrace replay, report, graph, tui", "path", sink=True),
+        Format("uftrace", "a directory for uftrace: replay, report, tui", to="path", sink=True),
     )
 }
 

@@ -121,7 +121,8 @@ each_file(int fd, const char *mark, bool (*ours)(const char *name), bool remove)
     return error;
 }
 
-/* The mark comes first and goes last: what an export left that did not come to its end is known. */
+/* The mark is there before the files are, and stays: what is left of an export that did not come to
+ * its end is known again too. */
 static int
 prepare(int fd, const char *mark, bool (*ours)(const char *name))
 {

@@ -7,27 +7,24 @@
  * gap begin anew, as in a report. */
 #include "sink/uftrace.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/uftrace_names.h"
+#include "sink/uftrace_tasks.h"
 
 #define BUFFER (1 << 16)
 #define MARK "written-by-pyftrace"
 /* A record's fields have ten bits for a depth and 48 for an address; uftrace counts levels itself
  * but at the beginning and behind a gap. */
-#define RECORD_DEPTH_MAX 1023
+#define RECORD_DEPTH_MAX FT_UFTRACE_RECORD_DEPTH_MAX
 #define RECORD_ADDRESS_MAX ((UINT64_C(1) << 48) - 1)
 #define RECORD_MAGIC 5
 /* uftrace 0.13 crashes over longer arguments and values: of each byte that is not ASCII its
  * `dump --chrome` makes five, into 1024. */
 #define TEXT_MAX_BYTES 190
 #define RECORD_ROOM (16 + 2 + TEXT_MAX_BYTES + 8)
-#define PID_MAX (1 << 22) /* Linux gives no process and no thread more */
-#define NO_TASK UINT32_MAX
-#define OCCUPIED UINT64_MAX
 
 enum record_type {
     RECORD_ENTRY,
@@ -35,22 +32,16 @@ enum record_type {
     RECORD_LOST,
 };
 
-/* What uftrace takes for a thread: it has a file of its own. */
-struct task {
-    uint64_t last; /* ns, of its last record; OCCUPIED: no thread may follow */
-    uint32_t process;
-    int32_t tid;
-};
-
 struct lane {
     uint64_t native;
     uint64_t last; /* ns, of its last record */
-    uint32_t process, task; /* NO_TASK: nothing was told yet */
+    uint32_t process, task; /* FT_UFTRACE_NONE: nothing was told yet */
+    char label[FT_UFTRACE_LABEL];
     uint32_t below; /* outermost open calls, not known, that are left out */
     uint32_t depth; /* open calls above them */
     uint32_t kept, cap; /* so many of these, the outermost, are in `stack` */
     uint64_t *stack; /* owned: their addresses */
-    size_t used;
+    size_t used; /* of the buffer */
     uint8_t buffer[BUFFER];
 };
 
@@ -58,92 +49,9 @@ struct uftrace {
     struct ft_sink base; /* first */
     struct ft_folder *folder; /* borrowed */
     struct ft_uftrace_names names;
-    struct task *tasks; /* owned */
-    uint32_t ntasks, cap_tasks;
-    int32_t *processes; /* owned: their pids */
-    uint32_t nprocesses, cap_processes;
-    struct ft_ptrmap process_of; /* pid + 1 -> place in processes */
-    struct ft_ptrmap tids; /* given so far */
-    int32_t made_up; /* the last number given to what has none of its own */
+    struct ft_uftrace_tasks tasks;
     uint32_t deepest;
 };
-
-/* ---- processes and tasks --------------------------------------------------------------------- */
-
-/* More room for an array that is full; NULL: no memory, and it is as it was. */
-static void *
-grown(void *array, uint32_t n, uint32_t *cap, size_t size)
-{
-    if (n < *cap) {
-        return array;
-    }
-    uint32_t more = *cap ? *cap * 2 : 16;
-    void *larger = realloc(array, more * size);
-    if (larger != NULL) {
-        *cap = more;
-    }
-    return larger;
-}
-
-static uint32_t
-process_of(struct uftrace *u, uint64_t pid)
-{
-    pid = pid <= PID_MAX ? pid : 0; /* a damaged recording's */
-    uint64_t *known = ft_ptrmap_get(&u->process_of, pid + 1);
-    if (known != NULL) {
-        return (uint32_t)*known;
-    }
-    int32_t *processes =
-        grown(u->processes, u->nprocesses, &u->cap_processes, sizeof(*u->processes));
-    if (processes == NULL) {
-        return NO_TASK;
-    }
-    u->processes = processes;
-    if (!ft_ptrmap_put(&u->process_of, pid + 1, u->nprocesses)) {
-        return NO_TASK;
-    }
-    processes[u->nprocesses] = pid ? (int32_t)pid : ++u->made_up;
-    return u->nprocesses++;
-}
-
-/* The thread's own number, unless an earlier one had it; 0: no memory. */
-static int32_t
-tid_of(struct uftrace *u, uint64_t native)
-{
-    bool own = native > 0 && native <= PID_MAX && ft_ptrmap_get(&u->tids, native) == NULL;
-    if (own && !ft_ptrmap_put(&u->tids, native, 1)) {
-        return 0;
-    }
-    return own ? (int32_t)native : ++u->made_up;
-}
-
-static uint32_t
-new_task(struct uftrace *u, const struct lane *lane)
-{
-    struct task *tasks = grown(u->tasks, u->ntasks, &u->cap_tasks, sizeof(*u->tasks));
-    int32_t tid = 0;
-    if (tasks != NULL) {
-        u->tasks = tasks;
-        tid = tid_of(u, lane->native);
-    }
-    if (tid == 0) {
-        return NO_TASK;
-    }
-    tasks[u->ntasks] = (struct task){OCCUPIED, lane->process, tid};
-    return u->ntasks++;
-}
-
-static uint32_t
-task_for(struct uftrace *u, const struct lane *lane)
-{
-    for (uint32_t i = 0; u->ntasks >= FT_UFTRACE_TASKS && i < u->ntasks; i++) {
-        if (u->tasks[i].process == lane->process && u->tasks[i].last <= u->base.now) {
-            u->tasks[i].last = OCCUPIED;
-            return i;
-        }
-    }
-    return new_task(u, lane);
-}
 
 /* ---- records --------------------------------------------------------------------------------- */
 
@@ -152,7 +60,7 @@ write_out(struct uftrace *u, struct lane *lane)
 {
     char name[32];
     if (lane->used > 0) {
-        snprintf(name, sizeof(name), "%d.dat", u->tasks[lane->task].tid);
+        snprintf(name, sizeof(name), "%d.dat", u->tasks.tasks[lane->task].tid);
         u->folder->append(u->folder, name, (struct ft_str){(char *)lane->buffer, lane->used});
         lane->used = 0;
     }
@@ -190,7 +98,11 @@ add_text(struct lane *lane, struct ft_str before, struct ft_str text)
 static bool
 add_record(struct uftrace *u, struct lane *lane, enum record_type type, uint64_t address, bool more)
 {
-    if (lane->task == NO_TASK && (lane->task = task_for(u, lane)) == NO_TASK) {
+    if (lane->task == FT_UFTRACE_NONE) {
+        lane->task =
+            ft_uftrace_task(&u->tasks, lane->process, lane->native, lane->label, u->base.now);
+    }
+    if (lane->task == FT_UFTRACE_NONE) {
         return false;
     }
     if (lane->used > BUFFER - RECORD_ROOM) {
@@ -206,7 +118,8 @@ add_record(struct uftrace *u, struct lane *lane, enum record_type type, uint64_t
 static bool
 keep(struct uftrace *u, struct lane *lane, uint64_t address, struct ft_str args)
 {
-    uint64_t *stack = address ? grown(lane->stack, lane->kept, &lane->cap, sizeof(*stack)) : NULL;
+    uint64_t *stack =
+        address ? ft_uftrace_grown(lane->stack, lane->kept, &lane->cap, sizeof(*stack)) : NULL;
     if (stack == NULL) {
         return false;
     }
@@ -311,20 +224,24 @@ lost(struct ft_sink *sink, void *opaque, uint64_t n)
     struct uftrace *u = (struct uftrace *)sink;
     struct lane *lane = opaque;
     match(u, lane, 0);
-    add_record(u, lane, RECORD_LOST, n < RECORD_ADDRESS_MAX ? n : RECORD_ADDRESS_MAX, false);
+    n = n < RECORD_ADDRESS_MAX ? n : RECORD_ADDRESS_MAX;
+    if (!add_record(u, lane, RECORD_LOST, n, false)) {
+        ft_sink_unkept(sink, 1);
+    }
 }
 
 static void *
 thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
 {
     struct uftrace *u = (struct uftrace *)sink;
-    uint32_t process = process_of(u, info->pid);
-    struct lane *lane = process == NO_TASK ? NULL : malloc(sizeof(*lane));
+    uint32_t process = ft_uftrace_process(&u->tasks, info->pid);
+    struct lane *lane = process == FT_UFTRACE_NONE ? NULL : malloc(sizeof(*lane));
     if (lane != NULL) {
         memset(lane, 0, offsetof(struct lane, buffer));
         lane->native = info->native_id;
         lane->process = process;
-        lane->task = NO_TASK;
+        lane->task = FT_UFTRACE_NONE;
+        ft_uftrace_label(lane->label, info->name);
     }
     return lane;
 }
@@ -336,8 +253,8 @@ thread_end(struct ft_sink *sink, void *opaque)
     struct uftrace *u = (struct uftrace *)sink;
     struct lane *lane = opaque;
     write_out(u, lane);
-    if (lane->task != NO_TASK && lane->depth == 0) {
-        u->tasks[lane->task].last = lane->last;
+    if (lane->task != FT_UFTRACE_NONE && lane->depth == 0) {
+        u->tasks.tasks[lane->task].last = lane->last;
     }
     free(lane->stack);
     free(lane);
@@ -350,130 +267,12 @@ forked(struct ft_sink *sink, uint64_t pid)
     (void)pid;
 }
 
-/* ---- the files that tell of the others ------------------------------------------------------- */
-
-static void
-append(struct uftrace *u, const char *name, struct ft_strbuf *b)
-{
-    if (b->failed) {
-        ft_sink_unkept(&u->base, 1);
-    }
-    u->folder->append(u->folder, name, (struct ft_str){b->data, b->len});
-    ft_strbuf_clear(b);
-}
-
-static void
-add_field(struct ft_strbuf *b, const char *key, int32_t number)
-{
-    ft_strbuf_add_cstr(b, key);
-    ft_strbuf_add_u64(b, (uint64_t)number);
-}
-
-/* Each process is a session of uftrace's: the graph shows it by itself. */
-static void
-write_tasks(struct uftrace *u, struct ft_strbuf *b)
-{
-    char sid[32], name[48];
-    for (uint32_t i = 0; i < u->nprocesses; i++) {
-        snprintf(sid, sizeof(sid), "%016d", u->processes[i]);
-        snprintf(name, sizeof(name), "sid-%s.map", sid);
-        ft_uftrace_map(&u->names, b);
-        append(u, name, b);
-    }
-    for (uint32_t i = 0; i < u->nprocesses; i++) {
-        snprintf(sid, sizeof(sid), "%016d", u->processes[i]);
-        add_field(b, "SESS timestamp=0.000000000 pid=", u->processes[i]);
-        ft_strbuf_add_cstr(b, " sid=");
-        ft_strbuf_add_cstr(b, sid);
-        ft_strbuf_add_cstr(b, " exename=\"" FT_UFTRACE_PROGRAM "\"\n");
-    }
-    for (uint32_t i = 0; i < u->ntasks; i++) {
-        add_field(b, "TASK timestamp=0.000000000 tid=", u->tasks[i].tid);
-        add_field(b, " pid=", u->processes[u->tasks[i].process]);
-        ft_strbuf_add_char(b, '\n');
-    }
-    append(u, "task.txt", b);
-}
-
-/* Bits of the file "info". */
-enum feature {
-    HAS_SESSIONS = 1 << 1,
-    HAS_ARGUMENTS = 1 << 3,
-    HAS_RESULTS = 1 << 4,
-    HAS_RELATIVE_ADDRESSES = 1 << 5,
-    HAS_DEEPEST = 1 << 6,
-    HAS_LINES = 1 << 10,
-};
-
-enum fact {
-    TELLS_PROGRAM = 1 << 0,
-    TELLS_COMMAND = 1 << 3,
-    TELLS_TASKS = 1 << 7,
-    TELLS_ARGUMENTS = 1 << 10,
-    TELLS_PATTERNS = 1 << 12,
-    TELLS_VERSION = 1 << 13,
-};
-
-static void
-add_info_head(const struct uftrace *u, struct ft_strbuf *b)
-{
-    const uint16_t one = 1;
-    bool little = *(const uint8_t *)&one == 1;
-    uint32_t usual = RECORD_DEPTH_MAX + 1;
-    struct {
-        char magic[8];
-        uint32_t version;
-        uint16_t size;
-        uint8_t endian, class; /* as ELF has them */
-        uint64_t features, facts;
-        uint16_t deepest, unused[3];
-    } head = {
-        .magic = "Ftrace!",
-        .version = 4,
-        .size = sizeof(head),
-        .endian = little ? 1 : 2,
-        .class = 2,
-        .features = HAS_SESSIONS | HAS_ARGUMENTS | HAS_RESULTS | HAS_RELATIVE_ADDRESSES
-                    | HAS_DEEPEST | HAS_LINES,
-        .facts = TELLS_PROGRAM | TELLS_COMMAND | TELLS_TASKS | TELLS_ARGUMENTS | TELLS_PATTERNS
-                 | TELLS_VERSION,
-        .deepest = (uint16_t)(u->deepest > usual ? u->deepest : usual),
-    };
-    _Static_assert(sizeof(head) == 40, "no holes in it");
-    ft_strbuf_add(b, (const char *)&head, sizeof(head));
-}
-
-/* Every function may have a text for its arguments and one for its result. */
-static void
-write_info(struct uftrace *u, struct ft_strbuf *b)
-{
-    add_info_head(u, b);
-    ft_strbuf_add_cstr(b, "exename:" FT_UFTRACE_PROGRAM "\n"
-                          "cmdline:pyftrace dump --format uftrace\n"
-                          "taskinfo:lines=2\n");
-    add_field(b, "taskinfo:nr_tid=", (int32_t)u->ntasks);
-    ft_strbuf_add_cstr(b, "\ntaskinfo:tids=");
-    for (uint32_t i = 0; i < u->ntasks; i++) {
-        add_field(b, i ? "," : "", u->tasks[i].tid);
-    }
-    ft_strbuf_add_cstr(b, "\nargspec:lines=2\n"
-                          "argspec:.@arg1/s\n"
-                          "retspec:.@retval/s\n"
-                          "pattern_type:regex\n"
-                          "uftrace_version:pyftrace\n");
-    append(u, "info", b);
-}
-
 static void
 flush(struct ft_sink *sink)
 {
     struct uftrace *u = (struct uftrace *)sink;
-    struct ft_strbuf b;
-    ft_strbuf_init(&b);
     ft_uftrace_names_end(&u->names);
-    write_tasks(u, &b);
-    write_info(u, &b);
-    ft_strbuf_fini(&b);
+    ft_uftrace_tasks_end(&u->tasks, &u->names, u->deepest);
 }
 
 /* ---- birth and end --------------------------------------------------------------------------- */
@@ -483,10 +282,7 @@ close_sink(struct ft_sink *sink)
 {
     struct uftrace *u = (struct uftrace *)sink;
     ft_uftrace_names_fini(&u->names);
-    ft_ptrmap_fini(&u->process_of);
-    ft_ptrmap_fini(&u->tids);
-    free(u->processes);
-    free(u->tasks);
+    ft_uftrace_tasks_fini(&u->tasks);
     free(u);
 }
 
@@ -514,10 +310,8 @@ ft_uftrace_new(struct ft_output *out)
     u->base.ops = &ops;
     u->base.needs = FT_NEED_TIME | FT_NEED_ARGS | FT_NEED_VALUE | FT_NEED_EXC | FT_NEED_CCALLS;
     u->folder = (struct ft_folder *)out;
-    u->made_up = PID_MAX;
     ft_uftrace_names_init(&u->names, u->folder);
-    ft_ptrmap_init(&u->process_of);
-    ft_ptrmap_init(&u->tids);
+    ft_uftrace_tasks_init(&u->tasks, u->folder);
     return &u->base;
 }
 

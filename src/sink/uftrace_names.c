@@ -166,10 +166,10 @@ ask(struct ft_uftrace_names *names)
 {
     uint64_t key = key_of(ft_str_hash((struct ft_str){names->name.data, names->name.len}));
     uint64_t *asked = ft_ptrmap_get(&names->taken, key);
-    if (asked != NULL) {
-        return (*asked)++;
+    if (names->name.failed || (asked == NULL && !ft_ptrmap_put(&names->taken, key, 1))) {
+        return NO_MEMORY;
     }
-    return !names->name.failed && ft_ptrmap_put(&names->taken, key, 1) ? 0 : NO_MEMORY;
+    return asked ? (*asked)++ : 0;
 }
 
 static uint64_t

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hostile
 import pytest
 from clients import run
 
@@ -130,7 +131,33 @@ def test_chrome_json_has_every_call(folder: Path, recording: Recording):
     for name, calls in CALLS.items():
         module = "builtins" if name == "len" else "__main__"
         assert begun.count(f"{module}.{name}") == calls
-    assert {e["pid"] for e in events} == {t["tid"] for t in recording.threads}
+    names = {(e["pid"], e["args"]["name"]) for e in events if e["ph"] == "M"}
+    assert names == {(t["tid"], f"[{t['tid']}] {t['name'][:15]}") for t in recording.threads}
+
+
+def test_hostile_names_and_values_do_it_no_harm(tmp_path: Path):
+    """What it prints is harmless; and it does not crash over what is long."""
+    names = ascii([*hostile.NAMES, *'\\"\xe9', "m" * 500]) + " + ['l\\xf6ng' * 100_000]"
+    hostile.write(tmp_path, names)
+    words = ["record", "-q", "-a", "--values", "safe", "app.py"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PY")}
+    done = subprocess.run([sys.executable, "-m", "pyftrace", *words], cwd=tmp_path, env=environment)
+    assert done.returncode == 3
+    run(tmp_path, sys.executable, "-m", "pyftrace", "dump", "--format", "uftrace", "-o", "out")
+    for verb, *more in VERBS:
+        text = uftrace(tmp_path, verb, *more)
+        assert text and not hostile.HOSTILE.search(text.replace("\n", "")), (verb, more)
+    events = json.loads(uftrace(tmp_path, "dump", "--chrome"))["traceEvents"]
+    begun = sum(e["ph"] == "B" for e in events)
+    recorded = pyftrace.open(tmp_path / "pyftrace.data").events()
+    assert begun == sum(e.event in ("start", "resume", "throw") for e in recorded)
+
+
+VERBS = [
+    ["replay", "--srcline", "-f", "tid,task,module"],
+    ["report", "--srcline"], ["report", "--task"], ["graph"], ["info"],
+    ["dump"], ["dump", "--chrome"], ["dump", "--flame-graph"], ["dump", "--graphviz"],
+]  # fmt: skip
 
 
 @pytest.fixture
