@@ -13,6 +13,7 @@ EXAMPLES = """\
   pyftrace dump | jq -r 'select(.event == "unwind") | .function'
   pyftrace dump --format raw -o events.txt run.data
   pyftrace dump --format folded | flamegraph.pl --countname ns > flame.svg
+  pyftrace dump --format uftrace -o app.uftrace; uftrace tui -d app.uftrace
 """
 
 
