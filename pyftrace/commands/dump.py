@@ -54,6 +54,9 @@ def _dump(a: Namespace) -> int:
     progress.end()
     if not source.taps:
         return common.status_of(recording)
+    deeper = sum(tap.deeper for tap in source.taps)
+    if deeper:
+        common.refuse(f"calls deeper than {row.name} knows are left out: {deeper}", 0)
     return common.finish(recording, source.taps[-1], *source.taps)
 
 
@@ -74,8 +77,6 @@ def _write_by_name(row: Format, source: Source, path: str) -> None:
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}") from None
     source.walk(tap, row.merged)
-    if tap.deeper:
-        common.refuse(f"calls deeper than {row.name} knows are left out: {tap.deeper}", 0)
 
 
 def _module(row: Format) -> Any:

@@ -1,4 +1,4 @@
-/* See uftrace.h. Memory: a buffer and the open calls of each lane, some bytes for each task,
+/* See uftrace.h. Memory: a buffer and the open calls of each lane, some bytes for each thread,
  * process and function.
  *
  * What uftrace is told of a call: when it was entered and left, and below how many others. Each
@@ -18,7 +18,7 @@
 #define MARK "written-by-pyftrace"
 /* A record's fields have ten bits for a depth and 48 for an address; uftrace counts levels itself
  * but at the beginning and behind a gap. */
-#define RECORD_DEPTH_MAX FT_UFTRACE_RECORD_DEPTH_MAX
+#define RECORD_DEPTH_MAX 1023
 #define RECORD_ADDRESS_MAX ((UINT64_C(1) << 48) - 1)
 #define RECORD_MAGIC 5
 /* uftrace 0.13 crashes over longer arguments and values: of each byte that is not ASCII its

@@ -10,6 +10,7 @@
 #define PID_MAX (1 << 22) /* Linux gives no process and no thread more */
 #define OCCUPIED UINT64_MAX
 #define FLUSH_AT (1 << 15)
+#define USUAL_DEPTH 1024 /* levels that uftrace makes room for itself */
 
 void
 ft_uftrace_tasks_init(struct ft_uftrace_tasks *t, struct ft_folder *folder)
@@ -229,7 +230,6 @@ add_info_head(struct ft_strbuf *b, uint32_t deepest)
 {
     const uint16_t one = 1;
     bool little = *(const uint8_t *)&one == 1;
-    uint32_t usual = FT_UFTRACE_RECORD_DEPTH_MAX + 1;
     struct {
         char magic[8];
         uint32_t version;
@@ -247,7 +247,7 @@ add_info_head(struct ft_strbuf *b, uint32_t deepest)
                     | HAS_DEEPEST | HAS_LABELS | HAS_LINES,
         .facts = TELLS_PROGRAM | TELLS_COMMAND | TELLS_TASKS | TELLS_ARGUMENTS | TELLS_PATTERNS
                  | TELLS_VERSION,
-        .deepest = (uint16_t)(deepest > usual ? deepest : usual),
+        .deepest = (uint16_t)(deepest > USUAL_DEPTH ? deepest : USUAL_DEPTH),
     };
     _Static_assert(sizeof(head) == 40, "no holes in it");
     ft_strbuf_add(b, (const char *)&head, sizeof(head));

@@ -9,8 +9,6 @@
 
 #define FT_UFTRACE_NONE UINT32_MAX
 #define FT_UFTRACE_LABEL 16 /* bytes that the kernel, and so uftrace, has for a name, with a NUL */
-/* A record has ten bits for its depth. */
-#define FT_UFTRACE_RECORD_DEPTH_MAX 1023
 
 /* It has a file of records. */
 struct ft_uftrace_task {
