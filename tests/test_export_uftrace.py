@@ -447,6 +447,18 @@ def test_names_are_cut_stay_apart_and_are_not_taken_for_mangled(exported):
     }  # fmt: skip
 
 
+def dump_within(limit: int, most: int, folder: Path) -> "CompletedProcess[str]":
+    """Into `out`, where the system allows no more than that."""
+    return subprocess.run(
+        [sys.executable, "-m", "pyftrace", "dump", "--format", "uftrace", "-o", "out"],
+        cwd=folder,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(limit, (most, most)),
+    )
+
+
 # ---- many threads --------------------------------------------------------------------------------
 
 THREADS = """\
@@ -468,12 +480,8 @@ def test_threads_that_follow_one_another_are_one_task_when_there_are_too_many(
     n = MOST_TASKS + 500
     (tmp_path / "app.py").write_text(THREADS.format(n=n))
     assert pyftrace("record", "-q", "app.py").returncode == 0
-    words = [sys.executable, "-m", "pyftrace", "dump", "--format", "uftrace", "-o", "out"]
-    few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731
-    done = subprocess.run(
-        words, cwd=tmp_path, env=clean_environment(), capture_output=True, preexec_fn=few
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    done = dump_within(resource.RLIMIT_NOFILE, 64, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     directory = Directory(tmp_path / "out")
     assert len(directory.tids) == MOST_TASKS and len(directory.labels) == n + 1
     assert directory.calls() == {"__main__.work": n, "__main__.hold": 1}
@@ -546,16 +554,7 @@ def test_a_link_in_the_directory_leads_nowhere(recorded: Path, pyftrace: Run):
 
 
 def test_no_room_is_one_line(recorded: Path):
-    words = [sys.executable, "-m", "pyftrace", "dump", "--format", "uftrace", "-o", "out"]
-    small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))  # noqa: E731
-    done = subprocess.run(
-        words,
-        cwd=recorded,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=small,
-    )
+    done = dump_within(resource.RLIMIT_FSIZE, 20, recorded)
     assert done.returncode == 1
     assert done.stderr == "pyftrace: cannot write: File too large\n"
 
