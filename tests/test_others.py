@@ -63,7 +63,9 @@ def test_a_run_without_results_is_one_difference():
     before = Outcome({"a": "passed", "b": "passed"}, "0")
     after = Outcome({}, "killed by signal 11")
     assert differences("m", before, after) == [Difference("m (whole)", "0", "killed by signal 11")]
-    assert differences("m", Outcome({}, "0"), Outcome({}, "0")) == []
+    for skipped in ("0", "4"):
+        assert differences("m", Outcome({}, skipped), Outcome({}, skipped)) == []
+    assert len(differences("m", Outcome({}, "0"), Outcome({}, "4"))) == 1
     late = Outcome({}, "timed out")
     assert differences("m", late, late) == [Difference("m (whole)", "timed out", "timed out")]
 

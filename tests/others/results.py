@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 # Names that stand for the run of a whole module.
+NOTHING_RAN = ("0", "4")  # exit statuses of a module that is skipped as a whole; test's is 4
 WHOLE = "(whole)"  # how it ended, where it left no results at all
 STATUS = "(status)"  # its exit status, where no test differs
 RECORDING = "(recording)"  # whether what was recorded can be read
@@ -62,7 +63,7 @@ def differences(module: str, untraced: Outcome, traced: Outcome) -> list[Differe
     so is a module of which nothing can be said, as neither run left anything."""
     if not traced.tests or not untraced.tests:
         same = (untraced.ended, bool(untraced.tests)) == (traced.ended, bool(traced.tests))
-        if same and untraced.ended == "0":  # skipped as a whole
+        if same and untraced.ended in NOTHING_RAN:
             return []
         return [Difference(f"{module} {WHOLE}", untraced.ended, traced.ended)]
     found = []
