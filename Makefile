@@ -102,7 +102,7 @@ jupyterlab: build/jupyterlab-venv/.done
 
 viewers: $(BIN)/python
 	tools/make-viewers build/viewers $(BIN)/python
-	build/viewers/venv/bin/python -P -m pytest -q tests/viewers $(ARGS)
+	build/viewers/venv/bin/python -P -m pytest -q $(or $(ARGS),tests/viewers)
 
 bench: $(VENV)/.built $(VENV)/.test-tools
 	bench/fetch build/bench-packages
