@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*') \
+SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.pyi' -o -path '*/hook/*' -o -path '*/html/*') \
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \

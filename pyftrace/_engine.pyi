@@ -19,7 +19,8 @@ _Reach = Literal["none", "direct", "all"]
 class Tap:
     """A filter and a sink: ``"text"`` the tree, ``"report"`` the table of totals, ``"record"`` the
     recorder, ``"tree"`` the aggregated tree; for recordings ``"events"``, which calls ``take`` with
-    lists of what ``Recording.events()`` gives, and the formats of ``dump`` that have a sink.
+    lists of what ``Recording.events()`` gives, ``"spans"``, which keeps when one thread ran what,
+    at most ``most`` spans of it, and the formats of ``dump`` that have a sink.
 
     ``libs`` and ``builtins`` say which library and C functions are shown: none, those called
     directly from user code, all. ``include``, ``only``, ``function``, ``exclude``, ``hide`` are
@@ -75,6 +76,7 @@ class Tap:
         last: int = 0,
         own: int = 0,
         take: Callable[[list[tuple[Any, ...]]], object] = ...,
+        most: int = 0,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -171,6 +173,19 @@ class Tap:
         """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, column,
         calls, total_ns, self_ns, cut)``; parent is 0 for an outermost call, else 1 + the index of
         its row; ``cut``: deeper calls are counted here too."""
+    def spans(
+        self,
+    ) -> tuple[
+        int,
+        int,
+        list[tuple[str, str, str, int, int]],
+        list[tuple[int, int, int, int, int, int, bool]],
+    ]:
+        """Of ``"spans"``: ``(limit, deeper, functions, spans)``. Calls shorter than ``limit`` ns
+        may be added up; ``deeper`` calls have no span because 128 levels do. ``functions`` are
+        ``(name, module, file, line, column)``; a span is ``(depth, begin, end, busy, calls,
+        function, mixed)``: times in ns, ``busy`` those in which one of its calls ran, an index into
+        ``functions``, and whether there are others; those of a depth are in order of time."""
 
 class Recording:
     """A recording's directory opened for reading (``OSError``; EINVAL: damaged, or of another

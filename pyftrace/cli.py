@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "html", "tui", "completion", "merge",
+    "tui", "completion", "merge",
 )  # fmt: skip
 
 VERBS = {
@@ -24,6 +24,7 @@ VERBS = {
     "graph": "the calls of a recording, added up",
     "diff": "what is called more often, or takes longer, than in another recording",
     "info": "what a recording holds, and whether all",
+    "html": "a recording, or what differs between two, as a page for a browser",
     "dump": "every event of a recording, as JSON lines",
 }
 

@@ -119,6 +119,7 @@ class Comparison:
             {known[row.module, row.function, row.file, row.line]: row for row in run}
             for known, run in zip(self._keys, rows, strict=True)
         ]
+        self._known_rows = {key: row for run in self._rows for key, row in run.items()}
 
     def _counted(self, run: Recording) -> Callable[[int], None] | None:
         """Told what was read of this recording, tells what was of all."""
@@ -196,13 +197,10 @@ class Comparison:
 
     def functions(self) -> list[Change]:
         """Every function of either side, once."""
-        known: dict[Key, Row] = {}
-        for run in self._rows:
-            known.update(run)
         return [
             Change(row.function, key[0], row.file, row.line,
                    *self._sides([run.get(key) for run in self._rows]))
-            for key, row in known.items()
+            for key, row in self._known_rows.items()
         ]  # fmt: skip
 
     def traced_ns(self) -> tuple[int, int]:
@@ -217,23 +215,21 @@ class Comparison:
             run.tree(progress=self._counted(run), **self._filters_for(run)) for run in self._runs
         ]
         # A chain: how long it is, its callers, and of each run its node there or None.
-        todo: list[tuple[int, Any, list[Node | None]]] = [(-1, None, trees)]
+        todo: list[tuple[int, Any, Key | None, list[Node | None]]] = [(-1, None, None, trees)]
         while todo:
-            depth, caller, nodes = todo.pop()
-            if depth >= 0:
-                one = next(node for node in reversed(nodes) if node is not None)
-                module = self.module_of(one.module, one.file)
+            depth, caller, key, nodes = todo.pop()
+            if key is not None:
+                one = self._known_rows[key]  # where functions() has it, if it was moved
                 a, b = self._sides(nodes)
-                yield Change(one.function, module, one.file, one.line, a, b, depth, caller)
-                caller = (module, one.function), caller
+                yield Change(one.function, key[0], one.file, one.line, a, b, depth, caller)
+                caller = (key[0], one.function), caller
             below: dict[Key, list[Node | None]] = {}
             for i, node in enumerate(nodes):
                 for child in node.children if node is not None else []:
                     place = child.module, child.function, child.file, child.line
-                    key = self._keys[i][place]
-                    below.setdefault(key, [None] * len(nodes))[i] = child
+                    below.setdefault(self._keys[i][place], [None] * len(nodes))[i] = child
             longest = sorted(below.items(), key=lambda x: max(n.total_ns for n in x[1] if n))
-            todo += [(depth + 1, caller, found) for _, found in longest]
+            todo += [(depth + 1, caller, key, found) for key, found in longest]
 
 
 def callers(paths: Iterable[Change], function: Change) -> list[tuple[str, int, int]]:

@@ -59,7 +59,7 @@ def _filters(of: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Op
     return Options(report=True, **options)
 
 
-def _ordinals(
+def function_ordinals(
     places: Iterable[tuple[str, str, int, int]],
 ) -> dict[tuple[str, str, int, int], str]:
     """What tells lambdas of one line apart, as a report has it: ``#1``, ``#2``, ... by column."""
@@ -344,7 +344,7 @@ class Recording:
         root = Node("", "", "", 0, 0, 0, 0)
         nodes = [root]
         rows = tap.nodes()
-        ordinals = _ordinals(
+        ordinals = function_ordinals(
             (name, file, line, column) for _, name, _, file, line, column, *_ in rows
         )
         for parent, name, module, file, line, column, calls, total, own, cut in rows:

@@ -97,10 +97,10 @@ class Report:
         """One row per function, those with the largest total first (as ``sort=`` says).
 
         A RuntimeWarning when events are missing in it, because there was no memory for them."""
-        if self._tap.unkept:
+        if self.unkept:
             import warnings
 
-            lacking = f"there was no memory for {self._tap.unkept} events: figures are too low"
+            lacking = f"there was no memory for {self.unkept} events: figures are too low"
             warnings.warn(lacking, RuntimeWarning, stacklevel=2)
         rows = [
             Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
@@ -174,6 +174,11 @@ class Report:
         """Patterns of ``function``, ``exclude``, ``hide``, ``include`` and ``only`` that matched
         nothing so far."""
         return self._tap.unmatched()
+
+    @property
+    def unkept(self) -> int:
+        """Events that there was no memory for: figures are too low by them."""
+        return self._tap.unkept
 
     def _callers(self, pattern: str) -> list[tuple[str, int]]:
         if self._by_caller is None:

@@ -65,11 +65,17 @@ def main(words: list[str]) -> int:
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
     p.add_argument("-q", "--quiet", action="store_true", help="only what exceeds a limit")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")
-    a = p.parse_intermixed_args([BETWEEN if word == "--" else word for word in words])
-    return common.run(lambda: _diff(a, *_sides(a.dirs)))
+    a = p.parse_intermixed_args(marked(words))
+    return common.run(lambda: _diff(a, *sides(a.dirs)))
 
 
-def _sides(dirs: list[str]) -> tuple[list[str], list[str]]:
+def marked(words: list[str]) -> list[str]:
+    """The words with what :func:`sides` knows a ``--`` by, which a parser takes away."""
+    return [BETWEEN if word == "--" else word for word in words]
+
+
+def sides(dirs: list[str]) -> tuple[list[str], list[str]]:
+    """The recordings of A and of B; OptionError when they cannot be told apart."""
     if BETWEEN in dirs:
         at = dirs.index(BETWEEN)
         before, after = dirs[:at], dirs[at + 1 :]
@@ -116,7 +122,7 @@ def _diff(a: Namespace, before: list[str], after: list[str]) -> int:
     for line in _explained(exceeded, paths, part):
         common.refuse(line, 3)
     limits = most_calls is not None or most_total is not None
-    status = _state(names, recordings, found.unmatched(), limits)
+    status = state(names, recordings, found.unmatched(), limits)
     return status or (3 if exceeded else 0)
 
 
@@ -184,9 +190,7 @@ def _explained(exceeded: list[Exceeded], paths: list[Change], part: bool) -> Ite
         yield f"and {others} function{'s' if others > 1 else ''} more"
 
 
-def _state(
-    names: list[str], recordings: list[Recording], unmatched: list[str], limits: bool
-) -> int:
+def state(names: list[str], recordings: list[Recording], unmatched: list[str], limits: bool) -> int:
     """What is damaged, missing or matched by no pattern; where there are limits none of that may
     be, or they would judge less than they say."""
     status = 0

@@ -80,31 +80,40 @@ def command_line(text: str) -> str:
 
 def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
     """The text, line by line."""
+    rows = [f"{label:<13}{text}" for label, text in state_rows(recording, found)]
+    return [opts.printable(line) for line in rows + process_lines(recording, found)]
+
+
+def state_rows(recording: Recording, found: dict[str, Any]) -> list[tuple[str, str]]:
+    """(label, text) of the whole; a further line of the one before it has no label."""
     facts = found["facts"]
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["wall_ns"] / 1e9))
-    processes, threads = found["processes"], found["threads"]
+    processes = found["processes"]
     ended = max((p["ended_ns"] for p in processes), default=0)
-    running = is_running(recording, found)
-    text = [
-        f"recording    {os.path.abspath(recording.path)}",
-        f"state        {found['state']}",
-        *(f"             {reason}" for reason in found["why"]),
-        *([f"dumped       {recording.dumped}"] if recording.dumped else []),
-        f"command      {command_line(facts.get('command', '?'))}",
-        f"directory    {facts.get('cwd', '?')}",
-        f"began        {began}" + _lasted(ended, running),
-        f"made by      pyftrace {facts.get('pyftrace', '?')}, Python {facts.get('python', '?')}"
-        f" on {facts.get('host', '?')}; format {found['version']}",
-    ]
     each = f" ({found['bytes'] / found['events']:.2f} bytes an event)" if found["events"] else ""
-    text += [
-        f"size         {size(found['bytes'])}{each}",
-        f"events       {found['events']:,}, {found['missing']:,} missing",
-        f"processes    {len({p['pid'] for p in processes})}, threads {len(threads)}",
-    ]
+    return [
+        ("recording", os.path.abspath(recording.path)),
+        ("state", found["state"]),
+        *(("", reason) for reason in found["why"]),
+        *([("dumped", recording.dumped)] if recording.dumped else []),
+        ("command", command_line(facts.get("command", "?"))),
+        ("directory", facts.get("cwd", "?")),
+        ("began", began + _lasted(ended, is_running(recording, found))),
+        ("made by", f"pyftrace {facts.get('pyftrace', '?')}, Python {facts.get('python', '?')}"
+         f" on {facts.get('host', '?')}; format {found['version']}"),
+        ("size", f"{size(found['bytes'])}{each}"),
+        ("events", f"{found['events']:,}, {found['missing']:,} missing"),
+        ("processes", f"{len({p['pid'] for p in processes})}, threads {len(found['threads'])}"),
+    ]  # fmt: skip
+
+
+def process_lines(recording: Recording, found: dict[str, Any]) -> list[str]:
+    """Of each process how it ended, and its command."""
+    processes, running = found["processes"], is_running(recording, found)
     by_process: dict[int, list[dict[str, Any]]] = {}
-    for thread in threads:
+    for thread in found["threads"]:
         by_process.setdefault(thread["process"], []).append(thread)
+    text = []
     for i, process in enumerate(processes[:MANY]):
         own = by_process.get(i, [])
         events = sum(thread["events"] for thread in own)
@@ -117,7 +126,7 @@ def lines(recording: Recording, found: dict[str, Any]) -> list[str]:
             text.append(f"    {command}")
     if len(processes) > MANY:
         text.append(f"  ... {len(processes) - MANY} more (--json has all)")
-    return [opts.printable(line) for line in text]
+    return text
 
 
 def is_running(recording: Recording, found: dict[str, Any]) -> set[int]:

@@ -42,6 +42,7 @@ enum ft_tap_kind {
     FT_TAP_RECORD,
     FT_TAP_TREE,
     FT_TAP_EVENTS,
+    FT_TAP_SPANS,
     FT_TAP_EXPORT,
 };
 
@@ -92,6 +93,7 @@ extern PyType_Spec ft_recording_spec, ft_events_spec;
 PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *ft_recording_run(PyObject *module, PyObject *path);
 PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
+PyObject *ft_tap_spans(PyObject *self, PyObject *unused);
 
 extern PyType_Spec ft_tap_spec;
 
@@ -101,7 +103,7 @@ struct ft_tap_args {
     const char *kind, *libs, *builtins, *values, *run;
     PyObject *include, *only, *function, *exclude, *hide, *stream, *file, *folder, *facts;
     PyObject *dump_on, *take;
-    unsigned int depth, value_length, max_dumps, last;
+    unsigned int depth, value_length, max_dumps, last, most;
     unsigned long long ring, own;
     int args, time, path, color, callers, percentiles, one_process, fd;
 };

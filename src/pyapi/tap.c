@@ -8,6 +8,7 @@
 #include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
+#include "sink/spans.h"
 #include "sink/tree.h"
 #include "sink/uftrace.h"
 
@@ -147,6 +148,9 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     case FT_TAP_EVENTS:
         self->sink = ft_batch_new(a->take);
         break;
+    case FT_TAP_SPANS:
+        self->sink = ft_spans_new(a->most);
+        break;
     case FT_TAP_EXPORT:
         self->sink = self->format->open(self->out);
         break;
@@ -193,7 +197,7 @@ wire(struct ft_tap_object *self, bool one_process)
 static int
 choose_kind(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
-    static const char *const kinds[] = {"text", "report", "record", "tree", "events"};
+    static const char *const kinds[] = {"text", "report", "record", "tree", "events", "spans"};
     const char *kind = a->kind;
     if (strcmp(kind, "events") == 0 && (a->take == NULL || !PyCallable_Check(a->take))) {
         PyErr_SetString(PyExc_TypeError, "'events' needs take, to be called with them");
@@ -544,6 +548,7 @@ static PyMethodDef methods[] = {
     {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
      METH_VARARGS | METH_KEYWORDS, "The table as text."},
     {"nodes", FT_LOCKED_NAME(ft_tap_nodes), METH_NOARGS, "The nodes of a tree."},
+    {"spans", FT_LOCKED_NAME(ft_tap_spans), METH_NOARGS, "When what ran."},
     {"unmatched", FT_LOCKED_NAME(ft_tap_unmatched), METH_NOARGS,
      "Patterns that matched nothing so far."},
     {"left_out", FT_LOCKED_NAME(ft_tap_left_out), METH_NOARGS,

@@ -2,9 +2,11 @@
  * signals now and then. */
 #include <string.h>
 
+#include "base/ptrmap.h"
 #include "pyapi/batch.h"
 #include "pyapi/recording.h"
 #include "sink/select.h"
+#include "sink/spans.h"
 #include "sink/tree.h"
 #include "trace/walker.h"
 
@@ -231,4 +233,62 @@ ft_tap_nodes(PyObject *op, PyObject *Py_UNUSED(unused))
         PyList_SET_ITEM(list, (Py_ssize_t)i - 1, row);
     }
     return list;
+}
+
+/* ---- spans of time --------------------------------------------------------------------------- */
+
+/* The place of a function in `functions`, where it is put at its first; -1 with an exception. */
+static Py_ssize_t
+place_of(const struct ft_func *func, struct ft_ptrmap *places, PyObject *functions)
+{
+    uint64_t *known = ft_ptrmap_get(places, (uintptr_t)func);
+    if (known != NULL) {
+        return (Py_ssize_t)*known;
+    }
+    Py_ssize_t place = PyList_GET_SIZE(functions);
+    PyObject *row = Py_BuildValue("NNNII", ft_name_to_str(func->name), ft_name_to_str(func->module),
+                                  ft_name_to_str(func->file), func->line, func->column);
+    int error = row == NULL ? -1 : PyList_Append(functions, row);
+    Py_XDECREF(row);
+    if (error == 0 && !ft_ptrmap_put(places, (uintptr_t)func, (uint64_t)place)) {
+        PyErr_NoMemory();
+        error = -1;
+    }
+    return error < 0 ? -1 : place;
+}
+
+/* (limit, deeper, functions, spans) */
+PyObject *
+ft_tap_spans(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    struct ft_tap_object *tap = (struct ft_tap_object *)op;
+    if (tap->kind != FT_TAP_SPANS) {
+        PyErr_SetString(PyExc_TypeError, "this tap keeps no spans");
+        return NULL;
+    }
+    size_t n;
+    struct ft_spans_state state;
+    const struct ft_span *items = ft_spans_get(tap->sink, &n, &state);
+    struct ft_ptrmap places;
+    ft_ptrmap_init(&places);
+    PyObject *functions = PyList_New(0), *spans = functions ? PyList_New((Py_ssize_t)n) : NULL;
+    for (size_t i = 0; spans != NULL && i < n; i++) {
+        const struct ft_span *span = &items[i];
+        Py_ssize_t place = place_of(span->func, &places, functions);
+        PyObject *row =
+            place < 0 ? NULL
+                      : Py_BuildValue("IKKKKnN", span->depth, span->begin, span->end, span->busy,
+                                      span->calls, place, PyBool_FromLong(span->mixed));
+        if (row == NULL) {
+            Py_CLEAR(spans);
+            break;
+        }
+        PyList_SET_ITEM(spans, (Py_ssize_t)i, row);
+    }
+    ft_ptrmap_fini(&places);
+    if (spans == NULL) {
+        Py_XDECREF(functions);
+        return NULL;
+    }
+    return Py_BuildValue("KKNN", state.limit, state.deeper, functions, spans);
 }
