@@ -1,6 +1,7 @@
 """What the page of ``pyftrace html`` shows, as columns of numbers and one table of strings. Names
 are printable here; a function is known by its place in ``functions``."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -179,6 +180,11 @@ def title(recording: Recording) -> str:
     return printable(" ".join([words[0].rpartition("/")[2], *words[1:]])) or "recording"
 
 
+def folder_name(recording: Recording) -> str:
+    """What a recording is called where several are compared."""
+    return printable(os.path.basename(os.path.abspath(recording.path)))
+
+
 def run(recording: Recording) -> dict[str, Any]:
     """What ``pyftrace info`` says."""
     found = recording.info
@@ -214,7 +220,7 @@ def compared(
     tree = {"depth": [c.depth for c in nodes], "function": numbers, "left_out": left_out}
     return {
         "kind": "diff",
-        "title": " -> ".join(title(side[0]) for side in sides),
+        "title": " -> ".join(", ".join(map(folder_name, side)) for side in sides),
         "version": __version__,
         "chosen": chosen,
         "runs": [run(recording) | {"side": "AB"[i]} for i in (0, 1) for recording in sides[i]],

@@ -71,11 +71,20 @@ class Flame {
   /** After a search, a choice or a zoom. */
   update() {
     const { whole, value } = this.shape;
+    this.hits = this.model.found === null ? null : this.countHits();
     const shown = this.zoomed < 0 ? "" : `${this.model.name(this.tree.func[this.zoomed])}: `;
     const amount = this.zoomed < 0 ? whole : value[this.zoomed];
     this.status.textContent = this.tree.n
       ? `${shown}${this.mode.text(amount)}${shown ? `, ${shareText(amount, whole)} of all` : ""}` : "";
     this.surface.redraw();
+  }
+
+  /** Before each node so many match: that of what is below one is a difference. */
+  countHits() {
+    const { n, func } = this.tree;
+    const hits = new Int32Array(n + 1);
+    for (let i = 0; i < n; i++) hits[i + 1] = hits[i] + this.model.found[func[i]];
+    return hits;
   }
 
   /** The share of all that matching functions and what they call take. */
@@ -122,7 +131,7 @@ class Flame {
       } else if (x + width < 0 || depth > last || width === 0) {
         i = tree.end[i];
       } else if (width < NARROW) {
-        this.drawMark(Math.floor(x), depth, marked);
+        this.drawMark(i, Math.floor(x), marked);
         i = tree.end[i];
       } else {
         if (depth >= first) this.drawNode(i, x, width);
@@ -132,13 +141,17 @@ class Flame {
     this.drawRings(scale);
   }
 
-  drawMark(column, depth, marked) {
-    if (column === marked[depth]) return;
+  /** Of what is too narrow, with all below it. */
+  drawMark(i, column, marked) {
+    const depth = this.tree.depth[i];
+    const hit = this.hits !== null && this.hits[this.tree.end[i]] > this.hits[i];
+    if (column === marked[depth] && !hit) return;
     marked[depth] = column;
     const c = this.surface.context;
-    c.globalAlpha = 1;
-    c.fillStyle = ink("small");
+    c.globalAlpha = this.hits === null || hit ? 1 : 0.4;
+    c.fillStyle = ink(hit ? "match" : "small");
     c.fillRect(column, depth * ROW - this.surface.scroll, 1, ROW - 1);
+    c.globalAlpha = 1;
   }
 
   drawNode(i, x, width) {
@@ -148,10 +161,10 @@ class Flame {
     const seen = Math.min(x + width, this.surface.width) - left;
     const y = this.tree.depth[i] * ROW - this.surface.scroll;
     const gap = width > 3 ? 1 : 0;
-    const searched = this.model.found !== null;
-    const hit = searched && this.model.matches(f);
+    const hit = this.hits !== null && this.model.matches(f);
+    const dim = this.hits !== null && !hit;
     this.drawn++;
-    c.globalAlpha = searched && !hit ? 0.3 : this.tree.end[this.zoomed] > i && i < this.zoomed ? 0.6 : 1;
+    c.globalAlpha = dim ? 0.3 : i < this.zoomed ? 0.6 : 1; // above what is zoomed to: its callers
     c.fillStyle = hit ? ink("match") : this.colour(i);
     c.fillRect(left, y, seen - gap, ROW - 1);
     const mark = this.model.isDiff ? this.figures.mark(i) : "";
@@ -160,6 +173,7 @@ class Flame {
       c.fillRect(left, y, seen - gap, ROW - 1);
     }
     if (seen > 28) {
+      c.globalAlpha = dim ? 0.65 : 1;
       c.fillStyle = ink(hit ? "match-ink" : "frame-ink");
       this.surface.text(mark ? `${mark} ${this.model.name(f)}` : this.model.name(f), left, y + ROW / 2, seen);
     }

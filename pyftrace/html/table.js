@@ -8,8 +8,8 @@ const whereColumn = {
 };
 const nameColumn = { key: "name", label: "Function", words: true, value: (m, f) => m.labels[f] };
 
-function figureColumn(key, label, title, text, value) {
-  return { key, label, title: () => title, text, value };
+function figureColumn(key, label, help, text, value) {
+  return { key, label, help, text, value };
 }
 
 const COLUMNS = [
@@ -21,40 +21,53 @@ const COLUMNS = [
     ["max", "Max", "The longest call"], ["p50", "p50", "Half of the calls were shorter, within 2 %"],
     ["p95", "p95", "95 % of the calls were shorter, within 2 %"],
     ["p99", "p99", "99 % of the calls were shorter, within 2 %"],
-  ].map(([key, label, title]) => figureColumn(key, label, title, timeText, key === "avg"
+  ].map(([key, label, help]) => figureColumn(key, label, help, timeText, key === "avg"
     ? (m, f) => m.figures.total_ns[f] / Math.max(1, m.figures.calls[f])
     : (m, f) => m.figures[`${key}_ns`][f])),
   whereColumn,
 ];
 
-/** Before, after and the difference of a figure, in one cell. */
-function changeColumns(column, label, text) {
-  const sides = (m, f) => [m.figures.a[column][f], m.figures.b[column][f]];
-  const more = (m, f) => {
-    const [was, now] = sides(m, f).map((n) => Math.max(0, n));
-    return now - was;
-  };
-  const change = (m, f) => {
-    const [was, now] = sides(m, f);
-    if (was === now) return "=";
-    const word = changeText(was, now);
-    return `${more(m, f) > 0 ? "+" : ""}${text(more(m, f))}${/\d|new|gone/.test(word) ? `  (${word})` : ""}`;
-  };
-  return [
-    { key: `${column}-a`, label: `${label} before`, value: (m, f) => sides(m, f)[0], text: sideText(text) },
-    { key: `${column}-b`, label: "after", value: (m, f) => sides(m, f)[1], text: sideText(text) },
-    { key: `${column}-more`, label: "change", value: more, cell: change, amount: true,
-      colour: (m, f) => relativeChange(...sides(m, f), column === "calls" ? 0 : ALIKE) },
-  ];
-}
+// ---- of a comparison ----------------------------------------------------------------------------
 
 const sideText = (text) => (value) => (value < 0 ? "-" : text(value));
+const sidesOf = (key) => (m, f) => [m.figures.a[key][f], m.figures.b[key][f]];
+
+/** One side of a figure; -1 where it was not called. */
+function sideColumn(key, side, label, text) {
+  return { key: `${key}-${side}`, label, value: (m, f) => m.figures[side][key][f], text: sideText(text) };
+}
+
+/** What the second side has more, sorted by how much that is; `cell` makes its text. */
+function moreColumn(key, label, alike, text, cell) {
+  const sides = sidesOf(key);
+  const more = (m, f) => Model.sideOf(m.figures.b[key], f) - Model.sideOf(m.figures.a[key], f);
+  return {
+    key: `${key}-more`, label, amount: true, value: more,
+    cell: (m, f) => cell(...sides(m, f), more(m, f)),
+    title: (m, f) => sides(m, f).map(sideText(text)).join(" → "),
+    colour: (m, f) => relativeChange(...sides(m, f), alike),
+  };
+}
+
+function timeChange(was, now, more) {
+  const change = changeText(was, now);
+  const told = /[\dnw]/.test(change) ? `  (${change})` : "";
+  return more ? `${more > 0 ? "+" : ""}${timeText(more)}${told}` : "=";
+}
+
+function callsChange(was, now) {
+  if (was === now) return countText(was);
+  if (was < 0 || now < 0) return `${was < 0 ? "new" : "gone"}: ${countText(Math.max(was, now))}`;
+  return `${countText(was)} → ${countText(now)}`;
+}
 
 const DIFF_COLUMNS = [
   nameColumn,
-  ...changeColumns("total_ns", "Total", timeText),
-  ...changeColumns("self_ns", "Self", timeText),
-  ...changeColumns("calls", "Calls", countText),
+  sideColumn("total_ns", "a", "Total before", timeText),
+  sideColumn("total_ns", "b", "after", timeText),
+  moreColumn("total_ns", "change", ALIKE, timeText, timeChange),
+  moreColumn("self_ns", "Self change", ALIKE, timeText, timeChange),
+  moreColumn("calls", "Calls", 0, countText, callsChange),
   whereColumn,
 ];
 
@@ -79,7 +92,7 @@ class Table {
 
   heading(column) {
     const button = el("button", {
-      type: "button", title: column.title && !column.words ? column.title() : `Sort by ${column.label}`,
+      type: "button", title: column.help ?? `Sort by ${column.label}`,
       onclick: () => this.sort(column),
     }, column.label);
     return el("th", { scope: "col", className: column.words ? "words" : "", "data-key": column.key }, button);
@@ -101,7 +114,7 @@ class Table {
     const column = this.columns.find((each) => each.key === this.sorted);
     const keys = Array.from({ length: model.tabled }, (_, f) => {
       const value = column.value(model, f);
-      return column.amount && !this.signed ? Math.abs(value) : value;
+      return column.amount ? Math.abs(value) : value;
     });
     const sign = this.descending ? -1 : 1;
     const compare = column.words ? (a, b) => (a < b ? -1 : a > b ? 1 : 0) : (a, b) => a - b;
@@ -141,7 +154,7 @@ class Table {
       if (column === nameColumn) return this.nameCell(f);
       const value = column.value(model, f);
       const text = column.cell ? column.cell(model, f) : column.text ? column.text(value) : value;
-      const title = column.words ? column.title(model, f) : "";
+      const title = column.words || column.cell ? column.title(model, f) : "";
       const cell = el("td", { className: column.words ? "words where" : "", title }, text);
       if (most?.[column.key]) addBar(cell, value / most[column.key]);
       if (column.colour) markChange(cell, column.colour(model, f));

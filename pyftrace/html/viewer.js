@@ -118,7 +118,7 @@ function makeRuns() {
       el("article", {},
         el("h2", {}, { A: "A, before", B: "B, after" }[run.side] ?? "Recording"),
         el("dl", { className: "facts" }, ...rows),
-        el("pre", {}, run.processes.join("\n"))));
+        el("pre", {}, run.processes.map((line) => line.replace(/^ {2}/, "")).join("\n"))));
   }
   byId("run").append(el("p", { className: "note" }, `Written by pyftrace ${data.version}.`));
 }
