@@ -18,6 +18,9 @@ from pyftrace.options import OptionError, checked_duration, checked_int, printab
 from pyftrace.recording import Recording, checked_span
 
 
+NOT_ALL = "not all is shown: out of memory"
+
+
 class Parser(argparse.ArgumentParser):
     """One line for a mistake, as everywhere."""
 
@@ -174,8 +177,15 @@ def finish(recording: Recording, out: Any, *taps: Any) -> int:
     error = out.error
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return refuse(f"cannot write: {error.strerror}", 1)
-    if error is None and (out.lost_lines or any(tap.unkept for tap in taps)):
-        return refuse("not all is shown: out of memory", 1)
+    if error is None and out.lost_lines:
+        return refuse(NOT_ALL, 1)
+    return finish_reading(recording, *taps)
+
+
+def finish_reading(recording: Recording, *taps: Any) -> int:
+    """The same of what no tap writes."""
+    if any(tap.unkept for tap in taps):
+        return refuse(NOT_ALL, 1)
     for pattern in taps[0].unmatched():
         if all(pattern in tap.unmatched() for tap in taps):
             refuse(f"warning: nothing matched '{pattern}'", 0)

@@ -56,7 +56,7 @@ def _html(a: Namespace) -> int:
     content = data.recorded(recording, parts, _chosen(a))
     progress.end()
     _write(a, content)
-    return common.finish(recording, parts.taps[-1], *parts.taps)
+    return common.finish_reading(recording, *parts.taps)
 
 
 def _diff(a: Namespace) -> int:

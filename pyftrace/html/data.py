@@ -138,15 +138,21 @@ class Parts:
             "mixed": [i for i, span in enumerate(spans) if span[6]],
         }  # fmt: skip
 
+    def threads_left_out(self) -> int:
+        """Threads of the part that are too many for the timeline."""
+        return max(0, len(self._threads()) - THREADS)
+
     def _busiest(self) -> list[dict[str, Any]]:
+        busiest = sorted(self._threads(), key=lambda thread: -thread["events"])[:THREADS]
+        return sorted(busiest, key=lambda thread: int(thread["serial"]))
+
+    def _threads(self) -> list[dict[str, Any]]:
         pid, tid = self._part["pid"], self._part["tid"]
-        threads = [
+        return [
             thread
             for thread in self._recording.threads
             if thread["events"] and pid in (0, thread["pid"]) and tid in (0, thread["tid"])
         ]
-        busiest = sorted(threads, key=lambda thread: -thread["events"])[:THREADS]
-        return sorted(busiest, key=lambda thread: int(thread["serial"]))
 
     def _counted(self, events: int) -> Progress | None:
         """Told what was read in this walk, tells what was in all."""
@@ -168,7 +174,7 @@ def recorded(recording: Recording, parts: Parts, chosen: str) -> dict[str, Any]:
         "strings": parts.functions.strings(),
         "tree": tree,
         "threads": threads,
-        "threads_left_out": len(recording.threads) - len(threads),
+        "threads_left_out": parts.threads_left_out(),
     }
 
 
