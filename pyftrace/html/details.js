@@ -78,7 +78,7 @@ class Details {
     const { a, b } = this.model.figures;
     const row = (label, column, text) => {
       const [was, now] = [a[column][f], b[column][f]];
-      return [label, `${was < 0 ? "-" : text(was)} → ${now < 0 ? "-" : text(now)}  (${changeText(was, now)})`];
+      return [label, `${was < 0 ? "-" : text(was)} → ${now < 0 ? "-" : text(now)} (${changeText(was, now)})`];
     };
     return [row("total", "total_ns", timeText), row("self", "self_ns", timeText), row("calls", "calls", countText)];
   }

@@ -59,7 +59,7 @@ function bothSides(model, key, alike, layout) {
   const row = (name, column, text) => {
     const [was, now] = [a[column], b[column]];
     return (i) => [name, `${was[i] < 0 ? "-" : text(was[i])} → ${now[i] < 0 ? "-" : text(now[i])}`
-      + `  (${changeText(was[i], now[i])})`];
+      + ` (${changeText(was[i], now[i])})`];
   };
   const rows = [row("total", "total_ns", timeText), row("self", "self_ns", timeText),
     row("calls", "calls", countText)];

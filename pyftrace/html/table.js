@@ -51,7 +51,7 @@ function moreColumn(key, label, alike, text, cell) {
 
 function timeChange(was, now, more) {
   const change = changeText(was, now);
-  const told = /[\dnw]/.test(change) ? `  (${change})` : "";
+  const told = /[\dnw]/.test(change) ? ` (${change})` : "";
   return more ? `${more > 0 ? "+" : ""}${timeText(more)}${told}` : "=";
 }
 
