@@ -173,23 +173,26 @@ def test_what_is_under_the_pointer_is_told(recorded: Path, page: Page):
 def test_arrow_keys_move_in_the_graph(recorded: Path, page: Page):
     opened(page, recorded)
     page.locator("#flame canvas").focus()
-    for key in ("Home", "ArrowDown", "ArrowDown"):
-        page.keyboard.press(key)
-    at = page.evaluate("[flame.tree.depth[flame.at], model.chosen === flame.tree.func[flame.at]]")
-    assert at == [2, True]
+    page.keyboard.press("Home")
+    assert page.evaluate("flame.at") == 0
+    basket = page.evaluate("flame.tree.func.indexOf(model.names.indexOf('basket'))")
+    page.evaluate("i => flame.moveTo(i)", basket)
+    page.keyboard.press("ArrowDown")
+    callee, chosen = page.evaluate("[flame.tree.parent[flame.at], model.chosen]")
+    assert (callee, chosen) == (basket, page.evaluate("flame.tree.func[flame.at]"))
     said = page.locator("#said").inner_text()
     assert "level 3" in said and "total" in said
-    right, left = page.evaluate("flame.tree.siblings(flame.at)")[1], page.evaluate("flame.at")
-    page.keyboard.press("ArrowRight")
-    assert page.evaluate("flame.at") == right
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate("flame.at") == left
-    page.keyboard.press("Enter")
-    assert page.evaluate("flame.zoomed") == left
     page.keyboard.press("ArrowUp")
-    assert page.evaluate("flame.tree.depth[flame.at]") == 1
+    assert page.evaluate("flame.at") == basket
+    before, after = page.evaluate("i => flame.tree.siblings(i)", basket)
+    keys = ("ArrowRight", "ArrowLeft") if before < 0 else ("ArrowLeft", "ArrowRight")
+    page.keyboard.press(keys[0])
+    assert page.evaluate("flame.at") == max(before, after)
+    page.keyboard.press(keys[1])
+    page.keyboard.press("Enter")
+    assert page.evaluate("flame.zoomed") == basket
     page.keyboard.press("Backspace")
-    assert page.evaluate("flame.zoomed") < left
+    assert page.evaluate("model.names[flame.tree.func[flame.zoomed]]") == "serve"
 
 
 def test_widths_are_total_time_self_time_or_calls(recorded: Path, page: Page):
@@ -203,13 +206,13 @@ def test_widths_are_total_time_self_time_or_calls(recorded: Path, page: Page):
     assert page.evaluate("flame.shape.whole") == sums["calls"]
     page.get_by_role("button", name="Self time").click()
     assert page.evaluate("flame.shape.whole") == pytest.approx(sums["own"], rel=0.01)
-    top, below = page.evaluate("[0, 1].map(i => model.names[flame.tree.func[i]])")
-    own = page.evaluate(
-        "model.names[data.functions.self_ns.indexOf(Math.max(...data.functions.self_ns))]"
-    )
-    assert top == own
-    callers = page.evaluate(
-        "model.neighbours(flame.tree.func[0]).callers.map(c => model.names[c.func])"
+    own = page.evaluate("data.functions.self_ns")
+    assert page.evaluate("flame.tree.func[0]") == own.index(max(own))
+    below, callers = page.evaluate(
+        """() => { const { tree } = flame;
+            const i = tree.depth.indexOf(1);
+            const { callers } = model.neighbours(tree.func[tree.parent[i]]);
+            return [tree.func[i], callers.map(entry => entry.func)]; }"""
     )
     assert below in callers
 
@@ -219,7 +222,8 @@ def test_a_search_finds_everywhere_and_says_the_share(recorded: Path, page: Page
     search(page, "QUERY")
     share = page.evaluate(
         """() => { const { tree } = model; let sum = 0;
-            for (let i = 0; i < tree.n; i++) if (model.names[tree.func[i]] === 'query') sum += data.tree.total_ns[i];
+            for (let i = 0; i < tree.n; i++)
+                if (model.names[tree.func[i]] === 'query') sum += data.tree.total_ns[i];
             return 100 * sum / flame.shape.whole; }"""
     )
     assert page.locator("#found").inner_text() == f"1 function found, {share:.1f} % of total time"
@@ -327,7 +331,8 @@ def test_the_timeline_zooms_moves_and_chooses(recorded: Path, page: Page):
                 const i = 0, box = timeline.surface.canvas.getBoundingClientRect();
                 const x = (timeline.x(lane.begin[i]) + timeline.x(lane.end[i])) / 2;
                 if (timeline.x(lane.end[i]) - timeline.x(lane.begin[i]) > 20)
-                    return [box.left + x, box.top + y + LANE_HEAD + 5, model.names[lane.thread.function[i]]];
+                    return [box.left + x, box.top + y + LANE_HEAD + 5,
+                        model.names[lane.thread.function[i]]];
                 y += lane.height;
             }
         }"""
@@ -391,9 +396,8 @@ def test_a_narrow_screen_has_one_column(recorded: Path, page: Page):
 def test_paper_gets_the_table_and_the_recording(recorded: Path, page: Page):
     page.emulate_media(media="print", color_scheme="dark")
     opened(page, recorded)
-    shown = {name: page.locator(f"#{name}").is_visible()
-             for name in ("flame", "functions", "timeline", "run", "details", "search")}  # fmt: skip
-    assert [name for name, visible in shown.items() if visible] == ["functions", "run"]
+    names = ("flame", "functions", "timeline", "run", "details", "search")
+    assert [n for n in names if page.locator(f"#{n}").is_visible()] == ["functions", "run"]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
@@ -402,7 +406,8 @@ def test_a_comparison_marks_what_is_new_gone_and_other(compared: Path, page: Pag
     marks = page.evaluate(
         """() => { flame.setMode(3);
             const found = {};
-            for (let i = 0; i < flame.tree.n; i++) found[model.names[flame.tree.func[i]]] = flame.figures.mark(i);
+            for (let i = 0; i < flame.tree.n; i++)
+                found[model.names[flame.tree.func[i]]] = flame.figures.mark(i);
             return found; }"""
     )
     assert (marks["audit"], marks["rate"], marks["basket"]) == ("new", "gone", "")
@@ -475,7 +480,8 @@ def test_a_hundred_thousand_nodes_are_drawn_by_what_is_in_sight(tmp_path: Path, 
 
 WIDE = """\
 source = "\\n".join(
-    f"def f_{i}(n):\\n    if n:\\n" + "".join(f"        f_{(i + k) % 40}(n - 1)\\n" for k in range(1, 12))
+    f"def f_{i}(n):\\n    if n:\\n"
+    + "".join(f"        f_{(i + k) % 40}(n - 1)\\n" for k in range(1, 12))
     for i in range(40)
 )
 exec(compile(source, __file__, "exec"))
