@@ -38,7 +38,9 @@ thread = threading.Thread(target=work, args=(2,), name="second")
 thread.start()
 thread.join()
 """
-VERBS = (["replay"], ["report"], ["graph"], ["info"], ["dump", "--format", "jsonl"])
+VERBS = (
+    ["replay"], ["report"], ["graph"], ["info"], ["html", "-q"], ["dump", "--format", "jsonl"],
+)  # fmt: skip
 
 
 DEFS_HEAD = 176  # sizeof(struct ft_defs_head)

@@ -359,3 +359,17 @@ def test_the_same_in_code(both: tuple[str, str], tmp_path: Path):
         "index": 0, "show": 0, "query": 1, "fresh": 1, "old": -1,
     }  # fmt: skip
     assert changes["query"].line == 5  # where it is now
+
+
+def test_callers_on_one_side_are_told_of_moved_code(pyftrace: Run, tmp_path: Path):
+    for name, text in (
+        ("a", "def q(): pass\ndef x(): q()\nx()\n"),
+        ("b", "\n\ndef q(): pass\ndef y(): q(); q()\ny()\n"),
+    ):
+        (tmp_path / "app.py").write_text(text)
+        pyftrace("record", "-q", "-o", f"{name}.data", "app.py")
+    done = pyftrace("diff", "-q", "--max-calls", "+0", "a.data", "b.data")
+    assert done.stderr.splitlines()[0] == (
+        "pyftrace: app.q is called more often: 1 -> 2 (+1), limit +0;"
+        " by app.y 0 -> 2 (+2), app.x 1 -> 0 (-1)"
+    )

@@ -134,6 +134,7 @@ def test_the_script_makes_no_markup_of_data():
             text,
         )
         assert not found, (name, found)
+        assert max(map(len, text.splitlines())) <= 100, name
         assert text.count("\n") < 600 and "@@" not in text, name
 
 

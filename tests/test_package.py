@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import clean_environment
 
+from pyftrace.html import SCRIPTS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -60,6 +62,8 @@ def test_wheel_carries_the_hook_the_types_and_no_sources(wheel: Path):
     assert "pyftrace.pth" in names
     assert ("pyftrace.start" in names) == (sys.version_info >= (3, 15))
     assert {"pyftrace/py.typed", "pyftrace/_engine.pyi"} <= set(names)
+    assert {"pyftrace/html/page.html", "pyftrace/html/viewer.css"} <= set(names)
+    assert {f"pyftrace/html/{name}" for name in SCRIPTS} <= set(names)
     assert any(name.startswith("pyftrace/_engine.") and name.endswith(".so") for name in names)
     assert not any(name.endswith((".c", ".h")) or name.startswith("tests") for name in names)
 

@@ -17,7 +17,12 @@ function el(tag, properties = {}, ...children) {
 /** Three digits and a unit, as pyftrace graph has it. */
 function timeText(ns) {
   const size = Math.abs(ns);
-  const units = [["ns", 1], ["us", 1e3], ["ms", 1e6], ["s", 1e9]];
+  const units = [
+    ["ns", 1],
+    ["us", 1e3],
+    ["ms", 1e6],
+    ["s", 1e9],
+  ];
   const [unit, factor] = units.find(([, each]) => size / each < 999.5) ?? units[3];
   const value = size / factor;
   const digits = unit === "ns" || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;

@@ -22,25 +22,35 @@ class Flame {
     this.setMode(0);
   }
 
-  // ---- what is shown -----------------------------------------------------------------------------
+  // ---- what is shown ---------------------------------------------------------------------------
 
   toolbar() {
     this.choices = this.modes.map((mode, i) =>
-      el("button", { type: "button", title: mode.title, onclick: () => this.setMode(i) }, mode.label));
+      el(
+        "button",
+        { type: "button", title: mode.title, onclick: () => this.setMode(i) },
+        mode.label,
+      ),
+    );
     this.back = el("button", { type: "button", onclick: () => this.out() }, "Zoom out");
     this.reset = el("button", { type: "button", onclick: () => this.zoom(-1) }, "Reset");
     this.status = el("output", { className: "status" });
-    return el("div", { className: "toolbar" },
+    return el(
+      "div",
+      { className: "toolbar" },
       el("div", { className: "group", role: "group", "aria-label": "Width" }, ...this.choices),
-      el("div", { className: "group" }, this.back, this.reset), this.status,
-      ...(this.model.isDiff ? [legend()] : []));
+      el("div", { className: "group" }, this.back, this.reset),
+      this.status,
+      ...(this.model.isDiff ? [legend()] : []),
+    );
   }
 
   note() {
     const left = this.model.data.tree.left_out;
     const parts = [];
     if (left) parts.push(`${plural(left, "smaller call path")} left out.`);
-    if (this.model.cut.size) parts.push("Chains deeper than 1000 calls are counted at the last level.");
+    if (this.model.cut.size)
+      parts.push("Chains deeper than 1000 calls are counted at the last level.");
     return el("p", { className: "note", hidden: !parts.length }, parts.join(" "));
   }
 
@@ -75,7 +85,8 @@ class Flame {
     const shown = this.zoomed < 0 ? "" : `${this.model.name(this.tree.func[this.zoomed])}: `;
     const amount = this.zoomed < 0 ? whole : value[this.zoomed];
     this.status.textContent = this.tree.n
-      ? `${shown}${this.mode.text(amount)}${shown ? `, ${shareText(amount, whole)} of all` : ""}` : "";
+      ? `${shown}${this.mode.text(amount)}${shown ? `, ${shareText(amount, whole)} of all` : ""}`
+      : "";
     this.surface.redraw();
   }
 
@@ -91,7 +102,7 @@ class Flame {
   share() {
     const { tree, shape } = this;
     let sum = 0;
-    for (let i = 0; i < tree.n; ) {
+    for (let i = 0; i < tree.n;) {
       if (this.model.matches(tree.func[i])) {
         sum += shape.value[i];
         i = tree.end[i];
@@ -104,7 +115,8 @@ class Flame {
   showFunction(f) {
     let best = -1;
     for (let i = 0; i < this.tree.n; i++) {
-      if (this.tree.func[i] === f && (best < 0 || this.shape.value[i] > this.shape.value[best])) best = i;
+      if (this.tree.func[i] === f && (best < 0 || this.shape.value[i] > this.shape.value[best]))
+        best = i;
     }
     if (best < 0) return false;
     this.zoom(best);
@@ -112,7 +124,7 @@ class Flame {
     return true;
   }
 
-  // ---- drawing -----------------------------------------------------------------------------------
+  // ---- drawing ---------------------------------------------------------------------------------
 
   draw() {
     const { tree, shape, surface } = this;
@@ -122,7 +134,7 @@ class Flame {
     const last = Math.ceil((surface.scroll + surface.height) / ROW);
     const marked = new Int32Array(tree.levels).fill(-1); // by level the last column with a mark
     this.drawn = 0;
-    for (let i = 0; i < tree.n; ) {
+    for (let i = 0; i < tree.n;) {
       const x = (shape.x[i] - this.x0) * scale;
       const width = shape.value[i] * scale;
       const depth = tree.depth[i];
@@ -175,13 +187,20 @@ class Flame {
     if (seen > 28) {
       c.globalAlpha = dim ? 0.65 : 1;
       c.fillStyle = ink(hit ? "match-ink" : "frame-ink");
-      this.surface.text(mark ? `${mark} ${this.model.name(f)}` : this.model.name(f), left, y + ROW / 2, seen);
+      this.surface.text(
+        mark ? `${mark} ${this.model.name(f)}` : this.model.name(f),
+        left,
+        y + ROW / 2,
+        seen,
+      );
     }
     c.globalAlpha = 1;
   }
 
   colour(i) {
-    return this.model.isDiff ? changeColour(this.figures.change(i)) : functionColour(this.tree.func[i]);
+    return this.model.isDiff
+      ? changeColour(this.figures.change(i))
+      : functionColour(this.tree.func[i]);
   }
 
   /** Around the chosen function's nodes, the one under the pointer and the one that keys are at. */
@@ -195,8 +214,12 @@ class Flame {
       if (seen < NARROW) return;
       c.strokeStyle = colour;
       c.lineWidth = line;
-      c.strokeRect(left + line / 2, tree.depth[i] * ROW - surface.scroll + line / 2,
-        Math.max(1, seen - line - 1), ROW - line - 1);
+      c.strokeRect(
+        left + line / 2,
+        tree.depth[i] * ROW - surface.scroll + line / 2,
+        Math.max(1, seen - line - 1),
+        ROW - line - 1,
+      );
     };
     if (model.chosen >= 0) {
       for (let i = 0; i < tree.n; i++) if (tree.func[i] === model.chosen) ring(i, ink("ink"), 1.5);
@@ -205,13 +228,13 @@ class Flame {
     if (this.at >= 0 && surface.focused) ring(this.at, ink("accent"), 3);
   }
 
-  // ---- pointer and keys --------------------------------------------------------------------------
+  // ---- pointer and keys ------------------------------------------------------------------------
 
   nodeAt({ x, y, scroll }) {
     const { tree, shape } = this;
     const depth = Math.floor((y + scroll) / ROW);
     const wanted = this.x0 + (x / this.surface.width) * (this.x1 - this.x0);
-    for (let i = 0; i < tree.n; ) {
+    for (let i = 0; i < tree.n;) {
       if (wanted < shape.x[i]) return -1;
       if (wanted >= shape.x[i] + shape.value[i]) i = tree.end[i];
       else if (tree.depth[i] === depth) return i;
@@ -249,7 +272,9 @@ class Flame {
       ...this.figures.rows(i),
       [this.mode.share, shareText(this.shape.value[i], this.shape.whole)],
       ["where", this.model.wherePath(this.tree.func[i])],
-      ...(this.model.cut.has(i) && this.tree === this.model.tree ? [["note", "and deeper calls"]] : []),
+      ...(this.model.cut.has(i) && this.tree === this.model.tree
+        ? [["note", "and deeper calls"]]
+        : []),
     ];
   }
 
@@ -266,7 +291,8 @@ class Flame {
       this.zoom(-1);
       to = 0;
     } else if (event.key === "ArrowDown") to = at < 0 ? 0 : tree.end[at] > at + 1 ? at + 1 : at;
-    else if (event.key === "ArrowUp") to = at < 0 ? 0 : Math.max(tree.parent[at], at === 0 ? 0 : -1);
+    else if (event.key === "ArrowUp")
+      to = at < 0 ? 0 : Math.max(tree.parent[at], at === 0 ? 0 : -1);
     else if (event.key === "ArrowLeft") to = at < 0 ? 0 : tree.siblings(at)[0];
     else if (event.key === "ArrowRight") to = at < 0 ? 0 : tree.siblings(at)[1];
     else return;
@@ -286,8 +312,11 @@ class Flame {
     surface.reveal(tree.depth[node] * ROW, ROW);
     surface.redraw();
     this.choose(tree.func[node]);
-    announce(`${this.model.labels[tree.func[node]]}, level ${tree.depth[node] + 1}: ${this.rows(node)
-      .map((row) => row.join(" ")).join(", ")}`);
+    announce(
+      `${this.model.labels[tree.func[node]]}, level ${tree.depth[node] + 1}: ${this.rows(node)
+        .map((row) => row.join(" "))
+        .join(", ")}`,
+    );
   }
 }
 

@@ -64,7 +64,9 @@ class Model {
     this.modules = f.module.map((i) => strings[i]);
     this.files = f.file.map((i) => strings[i]);
     this.lines = f.line;
-    this.labels = this.names.map((name, i) => (this.modules[i] ? `${this.modules[i]}.${name}` : name));
+    this.labels = this.names.map((name, i) =>
+      this.modules[i] ? `${this.modules[i]}.${name}` : name,
+    );
     this.figures = this.isDiff ? { a: f.a, b: f.b } : f;
     this.tabled = this.isDiff ? f.a.calls.length : f.calls.length;
     this.tree = new Tree(data.tree.depth, data.tree.function);
@@ -112,7 +114,8 @@ class Model {
     if (!wanted) return;
     this.found = Uint8Array.from(
       this.labels,
-      (label, i) => label.toLowerCase().includes(wanted) || this.files[i].toLowerCase().includes(wanted),
+      (label, i) =>
+        label.toLowerCase().includes(wanted) || this.files[i].toLowerCase().includes(wanted),
     );
   }
 
@@ -181,7 +184,8 @@ function bottomUp(model) {
       g.total += own[nodes[k]];
       g.calls += calls[nodes[k]];
     }
-    return [...groups.values()].filter((g) => g.total >= least && g.total > 0)
+    return [...groups.values()]
+      .filter((g) => g.total >= least && g.total > 0)
       .sort((a, b) => a.total - b.total);
   };
   const all = Int32Array.from(tree.func.keys());

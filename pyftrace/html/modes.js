@@ -6,20 +6,30 @@ function topDown(model, layout) {
     tree: model.tree,
     layout: model.tree.layout(layout),
     figures: {
-      rows: (i) => [["total", timeText(total[i])], ["self", timeText(own[i])], ["calls", countText(calls[i])]],
+      rows: (i) => [
+        ["total", timeText(total[i])],
+        ["self", timeText(own[i])],
+        ["calls", countText(calls[i])],
+      ],
     },
   };
 }
 
 const MODES = [
   {
-    label: "Total time", title: "Callers above what they call, as wide as their time",
-    share: "share", text: timeText,
+    label: "Total time",
+    of: "total time",
+    title: "Callers above what they call, as wide as their time",
+    share: "share",
+    text: timeText,
     make: (model) => topDown(model, { of: model.data.tree.total_ns }),
   },
   {
-    label: "Self time", title: "Functions by their own time, below each its callers",
-    share: "share", text: timeText,
+    label: "Self time",
+    of: "self time",
+    title: "Functions by their own time, below each its callers",
+    share: "share",
+    text: timeText,
     make: (model) => {
       const { tree, total, calls } = bottomUp(model);
       return {
@@ -35,8 +45,11 @@ const MODES = [
     },
   },
   {
-    label: "Calls", title: "As wide as the calls made here and below",
-    share: "share of calls", text: (n) => plural(n, "call"),
+    label: "Calls",
+    of: "all calls",
+    title: "As wide as the calls made here and below",
+    share: "share of calls",
+    text: (n) => plural(n, "call"),
     make: (model) => topDown(model, { own: model.data.tree.calls }),
   },
 ];
@@ -58,11 +71,17 @@ function bothSides(model, key, alike, layout) {
   const change = (i) => relativeChange(a[key][i], b[key][i], alike);
   const row = (name, column, text) => {
     const [was, now] = [a[column], b[column]];
-    return (i) => [name, `${was[i] < 0 ? "-" : text(was[i])} → ${now[i] < 0 ? "-" : text(now[i])}`
-      + ` (${changeText(was[i], now[i])})`];
+    return (i) => [
+      name,
+      `${was[i] < 0 ? "-" : text(was[i])} → ${now[i] < 0 ? "-" : text(now[i])}` +
+        ` (${changeText(was[i], now[i])})`,
+    ];
   };
-  const rows = [row("total", "total_ns", timeText), row("self", "self_ns", timeText),
-    row("calls", "calls", countText)];
+  const rows = [
+    row("total", "total_ns", timeText),
+    row("self", "self_ns", timeText),
+    row("calls", "calls", countText),
+  ];
   return {
     tree: model.tree,
     layout: model.tree.layout(layout(a, b)),
@@ -78,21 +97,36 @@ const larger = (a, b) => a.map((was, i) => Math.max(was, b[i], 0));
 
 const DIFF_MODES = [
   {
-    label: "Time, both", title: "As wide as the longer of both sides: new and gone are there",
-    share: "share", text: timeText,
-    make: (model) => bothSides(model, "total_ns", ALIKE, (a, b) => ({ own: larger(a.self_ns, b.self_ns) })),
+    label: "Time, both",
+    of: "the time of both",
+    title: "As wide as the longer of both sides: new and gone are there",
+    share: "share",
+    text: timeText,
+    make: (model) =>
+      bothSides(model, "total_ns", ALIKE, (a, b) => ({ own: larger(a.self_ns, b.self_ns) })),
   },
   {
-    label: "Before", title: "As wide as the time before", share: "share", text: timeText,
+    label: "Before",
+    of: "the time before",
+    title: "As wide as the time before",
+    share: "share",
+    text: timeText,
     make: (model) => bothSides(model, "total_ns", ALIKE, (a) => ({ of: a.total_ns })),
   },
   {
-    label: "After", title: "As wide as the time after", share: "share", text: timeText,
+    label: "After",
+    of: "the time after",
+    title: "As wide as the time after",
+    share: "share",
+    text: timeText,
     make: (model) => bothSides(model, "total_ns", ALIKE, (a, b) => ({ of: b.total_ns })),
   },
   {
-    label: "Calls", title: "As wide as the more calls of both sides, coloured by their change",
-    share: "share of calls", text: (n) => plural(n, "call"),
+    label: "Calls",
+    of: "all calls",
+    title: "As wide as the more calls of both sides, coloured by their change",
+    share: "share of calls",
+    text: (n) => plural(n, "call"),
     make: (model) => bothSides(model, "calls", 0, (a, b) => ({ own: larger(a.calls, b.calls) })),
   },
 ];
@@ -100,7 +134,13 @@ const DIFF_MODES = [
 /** What colours and lines mean in a comparison. */
 function legend() {
   const entry = (name, text) => el("span", {}, el("i", { className: `swatch ${name}` }), text);
-  return el("div", { className: "legend", role: "note" },
-    entry("less", "- less"), entry("alike", "alike"), entry("more", "+ more"),
-    entry("new", "new"), entry("gone", "gone"));
+  return el(
+    "div",
+    { className: "legend", role: "note" },
+    entry("less", "- less"),
+    entry("alike", "alike"),
+    entry("more", "+ more"),
+    entry("new", "new"),
+    entry("gone", "gone"),
+  );
 }

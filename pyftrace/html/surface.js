@@ -89,8 +89,10 @@ class Surface {
   }
 }
 
-const FONT = '12px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
-const charWidth = (context) => kept("char width", () => context.measureText("0".repeat(50)).width / 50);
+const FONT =
+  '12px ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
+const charWidth = (context) =>
+  kept("char width", () => context.measureText("0".repeat(50)).width / 50);
 
 // ---- the box beside the pointer -----------------------------------------------------------------
 
@@ -101,8 +103,10 @@ function tip(event, heading, rows) {
   if (!heading) return;
   box.replaceChildren(el("strong", {}, heading), el("dl", {}, ...rowList(rows)));
   const { offsetWidth: width, offsetHeight: height } = box;
-  const beside = event.clientX + 16 + width > innerWidth ? event.clientX - width - 12 : event.clientX + 16;
-  const under = event.clientY + 18 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 18;
+  const beside =
+    event.clientX + 16 + width > innerWidth ? event.clientX - width - 12 : event.clientX + 16;
+  const under =
+    event.clientY + 18 + height > innerHeight ? event.clientY - height - 12 : event.clientY + 18;
   box.style.left = `${Math.max(4, beside)}px`;
   box.style.top = `${Math.max(4, under)}px`;
 }

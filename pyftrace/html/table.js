@@ -3,8 +3,11 @@
 const FIRST_ROWS = 200;
 
 const whereColumn = {
-  key: "where", label: "Where", words: true,
-  value: (m, f) => m.where(f), title: (m, f) => m.wherePath(f),
+  key: "where",
+  label: "Where",
+  words: true,
+  value: (m, f) => m.where(f),
+  title: (m, f) => m.wherePath(f),
 };
 const nameColumn = { key: "name", label: "Function", words: true, value: (m, f) => m.labels[f] };
 
@@ -14,16 +17,33 @@ function figureColumn(key, label, help, text, value) {
 
 const COLUMNS = [
   nameColumn,
-  figureColumn("calls", "Calls", "How often it was called", countText, (m, f) => m.figures.calls[f]),
+  figureColumn(
+    "calls",
+    "Calls",
+    "How often it was called",
+    countText,
+    (m, f) => m.figures.calls[f],
+  ),
   ...[
-    ["total", "Total", "Time in it and in what it calls"], ["self", "Self", "Time in itself"],
-    ["avg", "Avg", "Total by calls"], ["min", "Min", "The shortest call"],
-    ["max", "Max", "The longest call"], ["p50", "p50", "Half of the calls were shorter, within 2 %"],
+    ["total", "Total", "Time in it and in what it calls"],
+    ["self", "Self", "Time in itself"],
+    ["avg", "Avg", "Total by calls"],
+    ["min", "Min", "The shortest call"],
+    ["max", "Max", "The longest call"],
+    ["p50", "p50", "Half of the calls were shorter, within 2 %"],
     ["p95", "p95", "95 % of the calls were shorter, within 2 %"],
     ["p99", "p99", "99 % of the calls were shorter, within 2 %"],
-  ].map(([key, label, help]) => figureColumn(key, label, help, timeText, key === "avg"
-    ? (m, f) => m.figures.total_ns[f] / Math.max(1, m.figures.calls[f])
-    : (m, f) => m.figures[`${key}_ns`][f])),
+  ].map(([key, label, help]) =>
+    figureColumn(
+      key,
+      label,
+      help,
+      timeText,
+      key === "avg"
+        ? (m, f) => m.figures.total_ns[f] / Math.max(1, m.figures.calls[f])
+        : (m, f) => m.figures[`${key}_ns`][f],
+    ),
+  ),
   whereColumn,
 ];
 
@@ -34,7 +54,12 @@ const sidesOf = (key) => (m, f) => [m.figures.a[key][f], m.figures.b[key][f]];
 
 /** One side of a figure; -1 where it was not called. */
 function sideColumn(key, side, label, text) {
-  return { key: `${key}-${side}`, label, value: (m, f) => m.figures[side][key][f], text: sideText(text) };
+  return {
+    key: `${key}-${side}`,
+    label,
+    value: (m, f) => m.figures[side][key][f],
+    text: sideText(text),
+  };
 }
 
 /** What the second side has more, sorted by how much that is; `cell` makes its text. */
@@ -42,7 +67,10 @@ function moreColumn(key, label, alike, text, cell) {
   const sides = sidesOf(key);
   const more = (m, f) => Model.sideOf(m.figures.b[key], f) - Model.sideOf(m.figures.a[key], f);
   return {
-    key: `${key}-more`, label, amount: true, value: more,
+    key: `${key}-more`,
+    label,
+    amount: true,
+    value: more,
     cell: (m, f) => cell(...sides(m, f), more(m, f)),
     title: (m, f) => sides(m, f).map(sideText(text)).join(" → "),
     colour: (m, f) => relativeChange(...sides(m, f), alike),
@@ -84,18 +112,34 @@ class Table {
     this.body = el("tbody");
     this.more = el("button", { type: "button", className: "more", onclick: () => this.showAll() });
     this.empty = el("p", { className: "empty" });
-    host.append(el("div", { className: "scroller table", tabIndex: -1 },
-      el("table", {}, el("thead", {}, this.head), this.body), this.empty, this.more));
+    host.append(
+      el(
+        "div",
+        { className: "scroller table", tabIndex: -1 },
+        el("table", {}, el("thead", {}, this.head), this.body),
+        this.empty,
+        this.more,
+      ),
+    );
     this.listen();
     this.update();
   }
 
   heading(column) {
-    const button = el("button", {
-      type: "button", title: column.help ?? `Sort by ${column.label}`,
-      onclick: () => this.sort(column),
-    }, column.label);
-    return el("th", { scope: "col", className: column.words ? "words" : "", "data-key": column.key }, button);
+    const button = el(
+      "button",
+      {
+        type: "button",
+        title: column.help ?? `Sort by ${column.label}`,
+        onclick: () => this.sort(column),
+      },
+      column.label,
+    );
+    return el(
+      "th",
+      { scope: "col", className: column.words ? "words" : "", "data-key": column.key },
+      button,
+    );
   }
 
   sort(column) {
@@ -118,7 +162,8 @@ class Table {
     });
     const sign = this.descending ? -1 : 1;
     const compare = column.words ? (a, b) => (a < b ? -1 : a > b ? 1 : 0) : (a, b) => a - b;
-    return [...keys.keys()].filter((f) => model.matches(f))
+    return [...keys.keys()]
+      .filter((f) => model.matches(f))
       .sort((a, b) => sign * compare(keys[a], keys[b]) || a - b);
   }
 
@@ -137,7 +182,8 @@ class Table {
     this.more.hidden = left <= 0;
     this.more.textContent = `${plural(left, "more function")}: show all`;
     this.empty.hidden = order.length > 0;
-    this.empty.textContent = this.model.tabled ? "No function matches the search."
+    this.empty.textContent = this.model.tabled
+      ? "No function matches the search."
       : "No calls in this part of the recording.";
     this.mark();
   }
@@ -145,7 +191,10 @@ class Table {
   columnMost() {
     if (this.model.isDiff) return null;
     const { total_ns: total, self_ns: own } = this.model.figures;
-    return { total: total.reduce((a, b) => Math.max(a, b), 1), self: own.reduce((a, b) => Math.max(a, b), 1) };
+    return {
+      total: total.reduce((a, b) => Math.max(a, b), 1),
+      self: own.reduce((a, b) => Math.max(a, b), 1),
+    };
   }
 
   row(f, most) {
@@ -166,8 +215,12 @@ class Table {
   nameCell(f) {
     const { model } = this;
     const module = model.modules[f] ? `${model.modules[f]}.` : "";
-    return el("td", { className: "words name", title: model.labels[f] },
-      el("span", { className: "module" }, module), el("b", {}, model.name(f)));
+    return el(
+      "td",
+      { className: "words name", title: model.labels[f] },
+      el("span", { className: "module" }, module),
+      el("b", {}, model.name(f)),
+    );
   }
 
   /** Shows the chosen function's row as such. */
@@ -191,8 +244,9 @@ class Table {
     this.body.addEventListener("keydown", (event) => {
       const row = functionOf(event);
       const steps = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" };
-      const next = { Home: this.body.firstElementChild, End: this.body.lastElementChild }[event.key]
-        ?? row?.[steps[event.key]];
+      const next =
+        { Home: this.body.firstElementChild, End: this.body.lastElementChild }[event.key] ??
+        row?.[steps[event.key]];
       if (next) {
         next.focus();
         this.choose(Number(next.dataset.function));

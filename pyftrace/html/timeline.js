@@ -53,14 +53,22 @@ class Timeline {
     [this.t0, this.t1] = [this.least, this.most];
     this.overview = el("canvas", { className: "overview", title: "Drag to choose a range" });
     this.range = el("output", { className: "status" });
-    const button = (text, title, act) => el("button", { type: "button", title, onclick: act }, text);
+    const button = (text, title, act) =>
+      el("button", { type: "button", title, onclick: act }, text);
     const buttons = [
       button("+", "Zoom in", () => this.zoomBy(0.5)),
       button("−", "Zoom out", () => this.zoomBy(2)),
       button("All", "The whole range", () => this.show(this.least, this.most)),
     ];
-    host.append(el("div", { className: "toolbar" },
-      el("div", { className: "group" }, ...buttons), this.range), this.overview);
+    host.append(
+      el(
+        "div",
+        { className: "toolbar" },
+        el("div", { className: "group" }, ...buttons),
+        this.range,
+      ),
+      this.overview,
+    );
     this.surface = new Surface(host, {
       label: "Timeline. Arrow keys move, plus and minus zoom, 0 shows all.",
       draw: () => this.draw(),
@@ -78,7 +86,10 @@ class Timeline {
     const limit = Math.max(0, ...data.threads.map((thread) => thread.limit));
     const deeper = data.threads.reduce((sum, thread) => sum + thread.deeper, 0);
     const parts = [];
-    if (limit) parts.push(`Calls shorter than ${timeText(limit)} may be added up with their neighbours: f ×12.`);
+    if (limit)
+      parts.push(
+        `Calls shorter than ${timeText(limit)} may be added up with their neighbours: f ×12.`,
+      );
     if (deeper) parts.push(`${plural(deeper, "call")} below 128 levels not drawn.`);
     if (data.threads_left_out) {
       parts.push(`${plural(data.threads_left_out, "quieter thread")} left out (--tid shows one).`);
@@ -86,7 +97,7 @@ class Timeline {
     return el("p", { className: "note", hidden: !parts.length }, parts.join(" "));
   }
 
-  // ---- the range ---------------------------------------------------------------------------------
+  // ---- the range -------------------------------------------------------------------------------
 
   show(t0, t1) {
     const whole = this.most - this.least;
@@ -124,7 +135,7 @@ class Timeline {
     return t0 + (x / width) * (t1 - t0);
   }
 
-  // ---- drawing -----------------------------------------------------------------------------------
+  // ---- drawing ---------------------------------------------------------------------------------
 
   draw() {
     const { surface } = this;
@@ -143,8 +154,13 @@ class Timeline {
     c.fillStyle = ink("line");
     c.fillRect(0, top0, this.surface.width, 1);
     c.fillStyle = ink("muted");
-    c.fillText(`${thread.name || "(no name)"}   pid ${thread.pid}, tid ${thread.tid}, `
-      + plural(thread.events, "event"), 6, top0 + LANE_HEAD / 2 + 1, this.surface.width - 12);
+    c.fillText(
+      `${thread.name || "(no name)"}   pid ${thread.pid}, tid ${thread.tid}, ` +
+        plural(thread.events, "event"),
+      6,
+      top0 + LANE_HEAD / 2 + 1,
+      this.surface.width - 12,
+    );
     for (let level = 0; level < lane.levels; level++) {
       const y = top0 + LANE_HEAD + level * SPAN_ROW;
       if (y > -SPAN_ROW && y < this.surface.height) this.drawLevel(lane, level, y);
@@ -157,7 +173,8 @@ class Timeline {
     for (let i = lane.after(level, this.t0); i < stop && lane.begin[i] < this.t1; i++) {
       const left = Math.max(0, this.x(lane.begin[i]));
       const right = Math.min(this.surface.width, this.x(lane.end[i]));
-      if (right - left < 1) { // one mark a column
+      if (right - left < 1) {
+        // one mark a column
         if (Math.floor(left) === column) continue;
         column = Math.floor(left);
       }
@@ -267,7 +284,7 @@ class Timeline {
     return busy;
   }
 
-  // ---- pointer and keys --------------------------------------------------------------------------
+  // ---- pointer and keys ------------------------------------------------------------------------
 
   spanAt({ x, y, scroll }) {
     let top0 = AXIS;
@@ -354,7 +371,12 @@ class Timeline {
     return [
       [several ? "from" : "began", timeText(lane.begin[i])],
       [several ? "span" : "took", timeText(thread.length[i])],
-      ...(several ? [["calls", countText(thread.calls[i])], ["in them", timeText(thread.busy[i])]] : []),
+      ...(several
+        ? [
+            ["calls", countText(thread.calls[i])],
+            ["in them", timeText(thread.busy[i])],
+          ]
+        : []),
       ["thread", thread.name || "(no name)"],
       ["where", this.model.wherePath(thread.function[i])],
     ];
@@ -364,7 +386,12 @@ class Timeline {
     const { overview } = this;
     const timeOf = (event) => {
       const box = overview.getBoundingClientRect();
-      return this.time(clamp(event.clientX - box.left, 0, box.width), box.width, this.least, this.most);
+      return this.time(
+        clamp(event.clientX - box.left, 0, box.width),
+        box.width,
+        this.least,
+        this.most,
+      );
     };
     let from = null;
     overview.addEventListener("pointerdown", (event) => {
@@ -390,8 +417,12 @@ function niceStep(least) {
 
 /** With as many digits as tell one tick from the next. */
 function axisText(t, step) {
-  const [unit, factor] = [["s", 1e9], ["ms", 1e6], ["us", 1e3], ["ns", 1]].find(
-    ([, size]) => step >= size || (t >= size && step >= size / 1000)) ?? ["ns", 1];
+  const [unit, factor] = [
+    ["s", 1e9],
+    ["ms", 1e6],
+    ["us", 1e3],
+    ["ns", 1],
+  ].find(([, size]) => step >= size || (t >= size && step >= size / 1000)) ?? ["ns", 1];
   const digits = Math.max(0, Math.ceil(Math.log10(factor / step)));
   return `${(t / factor).toFixed(digits)} ${unit}`;
 }

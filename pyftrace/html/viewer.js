@@ -11,10 +11,14 @@ const views = [
 ];
 
 const KEYS = [
-  ["/", "search"], ["1 to 4", "the views"], ["t", "theme: auto, light, dark"], ["?", "this help"],
+  ["/", "search"],
+  ["1 to 4", "the views"],
+  ["t", "theme: auto, light, dark"],
+  ["?", "this help"],
   ["Esc", "zoom out, end a search, choose none"],
   ["Arrows", "graph: caller, callee, neighbours; table: rows; timeline: move"],
-  ["Enter", "graph: zoom in; search: the widest match"], ["Backspace", "graph: zoom out"],
+  ["Enter", "graph: zoom in; search: the widest match"],
+  ["Backspace", "graph: zoom out"],
   ["+  -  0", "timeline: zoom in, zoom out, all"],
   ["Ctrl + wheel", "timeline: zoom; drag: move; double click: one call"],
 ];
@@ -37,8 +41,10 @@ function search(text) {
   flame.update();
   timeline?.update();
   const matching = model.found === null ? 0 : model.found.reduce((a, b) => a + b, 0);
-  byId("found").textContent = model.found === null ? ""
-    : `${plural(matching, "function")} found, ${flame.share()} of ${flame.mode.label.toLowerCase()}`;
+  byId("found").textContent =
+    model.found === null
+      ? ""
+      : `${plural(matching, "function")} found, ${flame.share()} of ${flame.mode.of}`;
 }
 
 /** The matching function that the graph has widest. */
@@ -77,16 +83,25 @@ function makeTabs() {
     event.preventDefault();
   };
   for (const view of views) {
-    view.tab = el("button", { type: "button", id: `tab-${view.id}`, role: "tab", "aria-controls": view.id,
-      onclick: () => show(view.id), onkeydown: step }, view.label);
+    view.tab = el(
+      "button",
+      {
+        type: "button",
+        id: `tab-${view.id}`,
+        role: "tab",
+        "aria-controls": view.id,
+        onclick: () => show(view.id),
+        onkeydown: step,
+      },
+      view.label,
+    );
     byId("tabs").append(view.tab);
   }
 }
 
 // ---- the recording ------------------------------------------------------------------------------
 
-const badge = (run) =>
-  el("span", { className: `badge ${run.state.toLowerCase()}` }, run.state);
+const badge = (run) => el("span", { className: `badge ${run.state.toLowerCase()}` }, run.state);
 
 function makeHeading() {
   byId("title").textContent = data.title;
@@ -94,8 +109,13 @@ function makeHeading() {
   const parts = [];
   for (const run of data.runs) parts.push(badge(run));
   if (!model.isDiff) {
-    parts.push(plural(model.figures.calls.reduce((a, b) => a + b, 0), "call"),
-      plural(model.tabled, "function"));
+    parts.push(
+      plural(
+        model.figures.calls.reduce((a, b) => a + b, 0),
+        "call",
+      ),
+      plural(model.tabled, "function"),
+    );
   } else {
     const { a, b } = model.figures;
     const state = { new: 0, gone: 0, other: 0 };
@@ -104,7 +124,11 @@ function makeHeading() {
       else if (b.calls[f] < 0) state.gone++;
       else if (was !== b.calls[f]) state.other++;
     });
-    parts.push(`${state.new} new`, `${state.gone} gone`, `${state.other} called more or less often`);
+    parts.push(
+      `${state.new} new`,
+      `${state.gone} gone`,
+      `${state.other} called more or less often`,
+    );
   }
   if (data.chosen) parts.push(`a part: ${data.chosen}`);
   byId("summary").append(...parts.flatMap((part, i) => (i ? ["  ·  ", part] : [part])));
@@ -112,13 +136,23 @@ function makeHeading() {
 
 function makeRuns() {
   for (const run of data.runs) {
-    const rows = run.rows.flatMap(([label, text]) => [el("dt", {}, label),
-      el("dd", label === "state" ? { className: "state" } : {}, label === "state" ? badge(run) : text)]);
+    const rows = run.rows.flatMap(([label, text]) => [
+      el("dt", {}, label),
+      el(
+        "dd",
+        label === "state" ? { className: "state" } : {},
+        label === "state" ? badge(run) : text,
+      ),
+    ]);
     byId("run").append(
-      el("article", {},
+      el(
+        "article",
+        {},
         el("h2", {}, { A: "A, before", B: "B, after" }[run.side] ?? "Recording"),
         el("dl", { className: "facts" }, ...rows),
-        el("pre", {}, run.processes.map((line) => line.replace(/^ {2}/, "")).join("\n"))));
+        el("pre", {}, run.processes.map((line) => line.replace(/^ {2}/, "")).join("\n")),
+      ),
+    );
   }
   byId("run").append(el("p", { className: "note" }, `Written by pyftrace ${data.version}.`));
 }
@@ -127,9 +161,13 @@ function makeRuns() {
 
 function makeHelp() {
   const rows = KEYS.map(([key, text]) =>
-    el("tr", {}, el("th", { scope: "row" }, el("kbd", {}, key)), el("td", {}, text)));
-  byId("help").append(el("h2", { id: "help-title" }, "Keys"), el("table", {}, el("tbody", {}, ...rows)),
-    el("button", { type: "button", onclick: () => byId("help").close() }, "Close"));
+    el("tr", {}, el("th", { scope: "row" }, el("kbd", {}, key)), el("td", {}, text)),
+  );
+  byId("help").append(
+    el("h2", { id: "help-title" }, "Keys"),
+    el("table", {}, el("tbody", {}, ...rows)),
+    el("button", { type: "button", onclick: () => byId("help").close() }, "Close"),
+  );
   byId("help-open").onclick = () => byId("help").showModal();
 }
 

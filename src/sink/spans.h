@@ -1,5 +1,5 @@
-/* When one thread ran what, in bounded memory: the calls of a recording as spans of time. Once there
- * are too many, those shorter than a limit that grows are added up with their neighbours. */
+/* When one thread ran what, in bounded memory: the calls of a recording as spans of time. Once
+ * there are too many, those shorter than a limit that grows are added up with their neighbours. */
 #ifndef FT_SINK_SPANS_H
 #define FT_SINK_SPANS_H
 

@@ -103,14 +103,15 @@ def picture(page: Page, name: str) -> None:
 
 
 def click_frame(page: Page, name: str) -> None:
-    """The widest node of that function in the flame graph."""
+    """The widest node of that function that the flame graph shows."""
     x, y = page.evaluate(
         """name => {
             const { tree, shape, surface } = flame;
             let best = -1;
             for (let i = 0; i < tree.n; i++) {
+                const inSight = shape.x[i] < flame.x1 && shape.x[i] + shape.value[i] > flame.x0;
                 const wider = best < 0 || shape.value[i] > shape.value[best];
-                if (model.names[tree.func[i]] === name && wider) best = i;
+                if (model.names[tree.func[i]] === name && inSight && wider) best = i;
             }
             const box = surface.canvas.getBoundingClientRect();
             const scale = surface.width / (flame.x1 - flame.x0);
