@@ -17,7 +17,6 @@ from pyftrace import folder
 from pyftrace.options import OptionError, checked_duration, checked_int, printable
 from pyftrace.recording import Recording, checked_span
 
-
 NOT_ALL = "not all is shown: out of memory"
 
 

@@ -111,13 +111,18 @@ class Flame {
     return shareText(sum, shape.whole);
   }
 
-  /** Zooms to the widest of a function's nodes. */
-  showFunction(f) {
+  /** The widest node whose function passes the test; -1: none. */
+  widest(test) {
+    const { tree, shape } = this;
     let best = -1;
-    for (let i = 0; i < this.tree.n; i++) {
-      if (this.tree.func[i] === f && (best < 0 || this.shape.value[i] > this.shape.value[best]))
-        best = i;
+    for (let i = 0; i < tree.n; i++) {
+      if ((best < 0 || shape.value[i] > shape.value[best]) && test(tree.func[i])) best = i;
     }
+    return best;
+  }
+
+  showFunction(f) {
+    const best = this.widest((func) => func === f);
     if (best < 0) return false;
     this.zoom(best);
     this.surface.reveal(this.tree.depth[best] * ROW, ROW * 2);
@@ -138,9 +143,9 @@ class Flame {
       const x = (shape.x[i] - this.x0) * scale;
       const width = shape.value[i] * scale;
       const depth = tree.depth[i];
-      if (x > surface.width) {
+      if (x >= surface.width) {
         i = tree.parent[i] < 0 ? tree.n : tree.end[tree.parent[i]];
-      } else if (x + width < 0 || depth > last || width === 0) {
+      } else if (x + width <= 0 || depth > last || width === 0) {
         i = tree.end[i];
       } else if (width < NARROW) {
         this.drawMark(i, Math.floor(x), marked);
@@ -291,8 +296,7 @@ class Flame {
       this.zoom(-1);
       to = 0;
     } else if (event.key === "ArrowDown") to = at < 0 ? 0 : tree.end[at] > at + 1 ? at + 1 : at;
-    else if (event.key === "ArrowUp")
-      to = at < 0 ? 0 : Math.max(tree.parent[at], at === 0 ? 0 : -1);
+    else if (event.key === "ArrowUp") to = at < 0 ? 0 : tree.parent[at];
     else if (event.key === "ArrowLeft") to = at < 0 ? 0 : tree.siblings(at)[0];
     else if (event.key === "ArrowRight") to = at < 0 ? 0 : tree.siblings(at)[1];
     else return;
@@ -305,9 +309,8 @@ class Flame {
     const outside = shape.x[node] + shape.value[node] <= this.x0 || shape.x[node] >= this.x1;
     const small = (shape.value[node] / (this.x1 - this.x0)) * surface.width < 3;
     const above = this.zoomed >= 0 && node < this.zoomed && tree.end[node] > this.zoomed;
-    if (outside || small) this.zoom(Math.max(tree.parent[node], -1));
-    if (small && !outside) this.zoom(node);
-    if (above) this.zoom(node);
+    if (small || above) this.zoom(node);
+    else if (outside) this.zoom(tree.parent[node]);
     this.at = node;
     surface.reveal(tree.depth[node] * ROW, ROW);
     surface.redraw();

@@ -328,6 +328,7 @@ class Timeline {
       held = null;
       if (span) this.choose(span.lane.thread.function[span.i]);
     });
+    canvas.addEventListener("lostpointercapture", () => (held = null));
     canvas.addEventListener("pointerleave", (event) => tip(event, "", []));
     canvas.addEventListener("dblclick", (event) => {
       const span = this.spanAt(this.surface.place(event));
@@ -403,7 +404,7 @@ class Timeline {
       const to = timeOf(event);
       if (to !== from) this.show(Math.min(from, to), Math.max(from, to));
     });
-    overview.addEventListener("pointerup", () => (from = null));
+    overview.addEventListener("lostpointercapture", () => (from = null));
     new ResizeObserver(() => this.drawOverview()).observe(overview);
     theme.listeners.push(() => this.drawOverview());
   }

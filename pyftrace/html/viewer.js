@@ -47,16 +47,6 @@ function search(text) {
       : `${plural(matching, "function")} found, ${flame.share()} of ${flame.mode.of}`;
 }
 
-/** The matching function that the graph has widest. */
-function widestMatch() {
-  const { tree, shape } = flame;
-  let best = -1;
-  for (let i = 0; i < tree.n; i++) {
-    if (model.matches(tree.func[i]) && (best < 0 || shape.value[i] > shape.value[best])) best = i;
-  }
-  return best < 0 ? -1 : tree.func[best];
-}
-
 // ---- tabs ---------------------------------------------------------------------------------------
 
 function show(id) {
@@ -188,8 +178,8 @@ function onKey(event) {
     if (typing) event.target.blur();
   } else if (typing) {
     if (event.key !== "Enter") return;
-    const f = model.found === null ? -1 : widestMatch();
-    if (f >= 0) choose(f);
+    const widest = model.found === null ? -1 : flame.widest((f) => model.matches(f));
+    if (widest >= 0) choose(flame.tree.func[widest]);
   } else if (event.key === "/") byId("search").focus();
   else if (event.key === "?") byId("help").showModal();
   else if (event.key === "t") nextTheme();
