@@ -465,6 +465,26 @@ assert subprocess.run(words, capture_output=True).returncode == 0
 """
 
 
+def test_the_policy_stops_what_is_not_the_pages_own(recorded: Path, page: Page, noises: list[str]):
+    """And it is heard: what the other tests rely on."""
+    opened(page, recorded)
+    page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.harm = 1";
+            const style = document.createElement("style");
+            style.textContent = "body { color: red }";
+            const image = document.createElement("img");
+            image.src = "x.png";
+            document.body.append(script, style, image);
+        }"""
+    )
+    settle(page)
+    assert page.evaluate("window.harm") is None
+    assert sum("Content Security Policy" in noise for noise in noises) == 3
+    noises.clear()
+
+
 def test_a_hundred_thousand_nodes_are_drawn_by_what_is_in_sight(tmp_path: Path, page: Page):
     """And a function is still found, chosen and zoomed to."""
     record(tmp_path, WIDE)
