@@ -15,6 +15,7 @@ class Writable(Protocol):
     def write(self, text: str, /) -> object: ...
 
 _Reach = Literal["none", "direct", "all"]
+_Function = tuple[str, str, str, int, int]  # name, module, file, line, column
 
 class Tap:
     """A filter and a sink: ``"text"`` the tree, ``"report"`` the table of totals, ``"record"`` the
@@ -40,6 +41,10 @@ class Tap:
     A tree into which a recording is walked holds its lines back until flush() when ``last`` is
     given, and writes that many of them, below the lines of the calls that they lie in; at least
     half are those of the thread with the native id ``own``, if that has as many.
+
+    ``"events"`` calls ``take`` with lists of tuples, as :class:`pyftrace.recording.Event` names
+    them; with ``bounds`` also of calls that began before what is told of their thread (event
+    ``open``), and of threads' ends (event ``end``, at their last event, shown or not).
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Tap:
         last: int = 0,
         own: int = 0,
         take: Callable[[list[tuple[Any, ...]]], object] = ...,
+        bounds: bool = False,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -168,6 +174,10 @@ class Tap:
         """The nodes of a ``"tree"``, parents first: ``(parent, name, module, file, line, column,
         calls, total_ns, self_ns, cut)``; parent is 0 for an outermost call, else 1 + the index of
         its row; ``cut``: deeper calls are counted here too."""
+
+    def edges(self) -> list[tuple[_Function | None, _Function, int, int, int, int]]:
+        """Who calls whom, of ``"edges"``: ``(caller, function, calls, calls within no other call of
+        the function, their ns, self_ns)``; the caller is None for outermost calls."""
 
 class Recording:
     """A recording's directory opened for reading (``OSError``; EINVAL: damaged, or of another

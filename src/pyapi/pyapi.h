@@ -41,6 +41,7 @@ enum ft_tap_kind {
     FT_TAP_REPORT,
     FT_TAP_RECORD,
     FT_TAP_TREE,
+    FT_TAP_EDGES,
     FT_TAP_EVENTS,
     FT_TAP_EXPORT,
 };
@@ -91,6 +92,7 @@ extern PyType_Spec ft_recording_spec, ft_events_spec;
 PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *ft_recording_run(PyObject *module, PyObject *path);
 PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
+PyObject *ft_tap_edges(PyObject *self, PyObject *unused);
 
 extern PyType_Spec ft_tap_spec;
 
@@ -102,7 +104,7 @@ struct ft_tap_args {
     PyObject *dump_on, *take;
     unsigned int depth, value_length, max_dumps, last;
     unsigned long long ring, own;
-    int args, time, path, color, callers, percentiles, one_process, fd;
+    int args, time, path, color, callers, percentiles, one_process, fd, bounds;
 };
 
 int ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a);

@@ -8,6 +8,7 @@
 #include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
 #include "sink/dump.h"
+#include "sink/edges.h"
 #include "sink/tree.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
@@ -22,18 +23,25 @@ struct ft_export {
 static struct ft_sink *
 open_jsonl(struct ft_output *out)
 {
-    return ft_dump_new(out, false);
+    return ft_dump_new(out, FT_DUMP_JSON);
 }
 
 static struct ft_sink *
 open_raw(struct ft_output *out)
 {
-    return ft_dump_new(out, true);
+    return ft_dump_new(out, FT_DUMP_RAW);
+}
+
+static struct ft_sink *
+open_csv(struct ft_output *out)
+{
+    return ft_dump_new(out, FT_DUMP_CSV);
 }
 
 static const struct ft_export exports[] = {
     {"jsonl", open_jsonl},
     {"raw", open_raw},
+    {"csv", open_csv},
     {NULL, NULL},
 };
 
@@ -116,8 +124,11 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     case FT_TAP_TREE:
         self->sink = ft_tree_new();
         break;
+    case FT_TAP_EDGES:
+        self->sink = ft_edges_new();
+        break;
     case FT_TAP_EVENTS:
-        self->sink = ft_batch_new(a->take);
+        self->sink = ft_batch_new(a->take, a->bounds);
         break;
     case FT_TAP_EXPORT:
         self->sink = self->format->open(self->out);
@@ -180,7 +191,7 @@ wire(struct ft_tap_object *self, bool one_process)
 static int
 choose_kind(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
-    static const char *const kinds[] = {"text", "report", "record", "tree", "events"};
+    static const char *const kinds[] = {"text", "report", "record", "tree", "edges", "events"};
     const char *kind = a->kind;
     if (strcmp(kind, "events") == 0 && (a->take == NULL || !PyCallable_Check(a->take))) {
         PyErr_SetString(PyExc_TypeError, "'events' needs take, to be called with them");
@@ -502,6 +513,7 @@ FT_LOCKED(ft_tap_ending)
 FT_LOCKED(ft_tap_rows)
 FT_LOCKED(ft_tap_callers)
 FT_LOCKED(ft_tap_nodes)
+FT_LOCKED(ft_tap_edges)
 FT_LOCKED(ft_tap_unmatched)
 FT_LOCKED(ft_tap_left_out)
 FT_LOCKED_KEYWORDS(ft_tap_render)
@@ -541,6 +553,7 @@ static PyMethodDef methods[] = {
     {"render", (PyCFunction)(void (*)(void))FT_LOCKED_NAME(ft_tap_render),
      METH_VARARGS | METH_KEYWORDS, "The table as text."},
     {"nodes", FT_LOCKED_NAME(ft_tap_nodes), METH_NOARGS, "The nodes of a tree."},
+    {"edges", FT_LOCKED_NAME(ft_tap_edges), METH_NOARGS, "Who calls whom."},
     {"unmatched", FT_LOCKED_NAME(ft_tap_unmatched), METH_NOARGS,
      "Patterns that matched nothing so far."},
     {"left_out", FT_LOCKED_NAME(ft_tap_left_out), METH_NOARGS,

@@ -8,6 +8,7 @@
 
 #include "files.h"
 #include "sink/dump.h"
+#include "sink/edges.h"
 #include "sink/output.h"
 #include "sink/select.h"
 #include "sink/table.h"
@@ -27,7 +28,7 @@ enum plan {
     PLAN_UNTIL = 1 << 4,
     PLAN_SELECT = 1 << 5,
     PLAN_LEAST = 1 << 6,
-    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls */
+    PLAN_OTHER = 1 << 7,     /* colours, paths, raw and CSV, edges, C calls */
 };
 
 /* ---- a sink that judges ---------------------------------------------------------------------- */
@@ -204,9 +205,11 @@ sink_of(unsigned plan, struct ft_output *out)
     case 1:
         return ft_table_new(true);
     case 2:
-        return ft_tree_new();
+        return other ? ft_edges_new() : ft_tree_new();
     default:
-        return ft_dump_new(out, other);
+        return ft_dump_new(out, !other                 ? FT_DUMP_JSON
+                                : plan & PLAN_MERGED ? FT_DUMP_CSV
+                                                     : FT_DUMP_RAW);
     }
 }
 
@@ -236,6 +239,13 @@ sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
     uint64_t events = walk_selected(t, sink, walk, plan);
     if ((plan & PLAN_SINK) == 1) {
         render(sink, walk, plan);
+    }
+    else if ((plan & PLAN_SINK) == 2 && (plan & PLAN_OTHER)) {
+        size_t n;
+        const struct ft_edge *edges = ft_edges_all(sink, &n);
+        for (size_t i = 1; i < n; i++) {
+            MUST(edges[i].func != NULL && edges[i].first <= edges[i].calls);
+        }
     }
     else if ((plan & PLAN_SINK) == 2) {
         size_t n;
