@@ -72,7 +72,7 @@ class _Names:
         self._files = ["~", *(printable(f.file.removeprefix(here)) or "~" for f in functions)]
         self._lines = [0, *(f.line for f in functions)]
         names = [
-            printable(f.full if alike[f.file, f.name] == 1 else f"{f.full}:{f.line}")
+            printable(f.full if alike[f.file, f.name] == 1 else f"{f.full}:{f.line}").strip() or "?"
             for f in functions
         ]
         self._names = distinct([*zip(self._files, [f"({TOP_LEVEL})", *names], strict=True)])

@@ -69,7 +69,7 @@ CREATE VIEW totals AS
         SUM(c.left IN ('unwind', 'c_raise')) AS raised
     FROM calls c JOIN functions f ON f.id = c.function GROUP BY f.id ORDER BY total_ns DESC;
 CREATE VIEW callers AS
-    SELECT b.name AS caller, b.module AS caller_module, b.file AS caller_file,
+    SELECT b.name AS caller, b.module AS caller_module, b.file AS caller_file, b.line AS caller_line,
         f.name, f.module, f.file, f.line,
         SUM(c.entered IN ('start', 'c_call')) AS calls,
         SUM(IIF(c.recursive, 0, c.duration_ns)) AS total_ns,
