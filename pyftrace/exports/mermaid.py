@@ -19,5 +19,6 @@ def write(source: Source, out: TextIO) -> None:
 
 
 def quoted(text: str) -> str:
-    """All that might be syntax, of Mermaid, of Markdown or of HTML, as its number."""
+    """All that might be syntax, of Mermaid, of Markdown or of HTML, as its number. (Mermaid still
+    breaks a line at an escaped newline.)"""
     return "".join(c if c.isalnum() or c in " ,/" else f"#{ord(c)};" for c in text)

@@ -3,8 +3,9 @@ beside the file and takes its place when it is whole."""
 
 import errno
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pyftrace._version import __version__
 from pyftrace.exports import Source
@@ -69,7 +70,8 @@ CREATE VIEW totals AS
         SUM(c.left IN ('unwind', 'c_raise')) AS raised
     FROM calls c JOIN functions f ON f.id = c.function GROUP BY f.id ORDER BY total_ns DESC;
 CREATE VIEW callers AS
-    SELECT b.name AS caller, b.module AS caller_module, b.file AS caller_file, b.line AS caller_line,
+    SELECT b.name AS caller, b.module AS caller_module, b.file AS caller_file,
+        b.line AS caller_line,
         f.name, f.module, f.file, f.line,
         SUM(c.entered IN ('start', 'c_call')) AS calls,
         SUM(IIF(c.recursive, 0, c.duration_ns)) AS total_ns,
@@ -111,13 +113,35 @@ def write(source: Source, path: str) -> None:
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
         raise OptionError(f"cannot write {path}: {error.strerror}") from None
-    try:
+    with _gone_unless_whole(beside):
         with _database(beside) as database:
             _fill(database, source)
         os.replace(beside, target)
+
+
+@contextmanager
+def _gone_unless_whole(path: str) -> Iterator[None]:
+    """The file is removed by what comes in between, Ctrl-C and the like too: at their default they
+    would end this process with no word to Python."""
+
+    def end(number: int, _: object) -> None:
+        with suppress(FileNotFoundError):  # it has taken its place
+            os.unlink(path)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    taken = [number for number in ending if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
+    try:
+        yield
     except BaseException:
-        os.unlink(beside)
+        os.unlink(path)
         raise
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse_others(path: str) -> None:
