@@ -61,8 +61,8 @@ def picture(graph: Graph) -> Picture:
 def _lines(function: Function, e: Edge) -> list[str]:
     place = f"{function.file.rpartition('/')[2]}:{function.line}" if function.file else ""
     calls = f"{e.calls} call{'s' if e.calls != 1 else ''}"
-    times = f"{calls}, {time_text(e.total_ns)}, self {time_text(e.self_ns)}"
-    return [short(line) for line in (function.full, place, times) if line]
+    times = f"{time_text(e.total_ns)}, self {time_text(e.self_ns)}"
+    return [short(line) for line in (function.full, place, calls, times) if line]
 
 
 def _label(e: Edge) -> str:

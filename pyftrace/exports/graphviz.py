@@ -24,7 +24,7 @@ def write(source: Source, out: TextIO) -> None:
         width = 1 + 4 * arrow.total_ns / most
         out.write(
             f"    f{arrow.caller} -> f{arrow.function}"
-            f" [label={quoted([arrow.label])} penwidth={width:.1f}];\n"
+            f" [label={quoted([' ' + arrow.label])} penwidth={width:.1f}];\n"
         )
     if shown.note:
         out.write(f"    note [label={quoted([shown.note])} style=dashed];\n")

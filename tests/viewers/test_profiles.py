@@ -217,8 +217,9 @@ def test_dot_draws_functions_and_edges(folder: Path):
     svg = draw_with_dot(dump(folder, "graphviz"), "graphviz")
     assert svg.count('class="node"') == len(CALLS)
     assert svg.count('class="edge"') == 5
-    assert re.search(r">10 calls, [\d.]+ [mu]s, self [\d.]+ [mun]s<", svg)
-    assert re.search(r">10x [\d.]+ [mu]s<", svg)
+    assert re.search(r">10 calls<", svg)
+    assert re.search(r">[\d.]+ [mu]s, self [\d.]+ [mun]s<", svg)
+    assert re.search(r"> ?10x [\d.]+ [mu]s<", svg)
 
 
 def test_dot_draws_hostile_names_as_text(evil: Path, page: Page):
