@@ -90,3 +90,25 @@ def test_c_functions_have_no_file(tmp_path: Path):
         (str(tmp_path / "app.py"), 1, "f"): 1,
         ("~", 0, "builtins.len"): 2,
     }
+
+
+def test_a_ring_has_the_time_of_the_calls_that_were_open(tmp_path: Path):
+    program = """\
+def f(): pass
+def outer():
+    for _ in range(300_000): f()
+outer()
+"""
+    recording = recorded.record(tmp_path, program, "--ring", "256k")
+    file = recorded.dump(tmp_path, "pstats", message=recorded.INCOMPLETE)
+    stats = pstats.Stats(str(file)).stats  # type: ignore[attr-defined]
+    found = {(key[2], key[1]): row for key, row in stats.items()}
+    for function, (calls, total, own) in recorded.totals(recording).items():
+        assert found[function][1:4] == (calls, seconds(own), seconds(total))
+    assert found["outer", 2][1] == 0
+
+
+def test_processes_are_added_up(tmp_path: Path):
+    program = "import os\ndef f(): pass\nf()\npid = os.fork()\nf()\npid and os.waitpid(pid, 0)\n"
+    recorded.record(tmp_path, program)
+    assert [row[1] for row in stats_of(tmp_path).values()] == [3]

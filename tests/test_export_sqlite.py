@@ -290,6 +290,22 @@ def test_a_signal_leaves_nothing_half(number: str, tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == {"app.py", "pyftrace.data"}
 
 
+def test_a_number_that_is_made_up_is_a_line(tmp_path: Path):
+    recorded.record(tmp_path, "def f(): pass\nf()\n")
+    code = (
+        "import sys; from pyftrace.exports import _calls;"
+        "_calls.Calls.feed = lambda self, _: self._take([(1 << 63, *[0] * 12, *[None] * 4)]);"
+        "from pyftrace.__main__ import main; sys.exit(main())"
+    )
+    words = [sys.executable, "-c", code, "dump", "--format", "sqlite", "-o", "out.db"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "pyftrace: cannot write: a number is too large for SQLite\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"app.py", "pyftrace.data"}
+
+
 def test_a_link_stays_one(tmp_path: Path):
     recorded.record(tmp_path, "def f(): pass\nf()\n")
     os.symlink("elsewhere.db", tmp_path / "out.sqlite")

@@ -32,9 +32,6 @@ class Functions:
         self._seen: list[Described] = []
         self._known: dict[Described, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._seen)
-
     def number(self, function: Described) -> int:
         """That of one as the engine describes it."""
         found = self._ids.get(function)

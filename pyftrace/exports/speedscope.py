@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from pyftrace._version import __version__
 from pyftrace.exports import Source
-from pyftrace.exports._functions import Functions
+from pyftrace.exports._functions import Function, Functions
 
 # 40 bytes each in the file, some hundred in the browser, which takes no more than 512 MiB of text.
 EVENTS_MAX = 1_000_000
@@ -102,23 +102,21 @@ def _by_thread(source: Source) -> tuple[list[Profile], list[dict[str, Any]]]:
                 profiles[-1].leave(at)
 
     source.each(take, bounds=True)
-    profiles = profiles or [Profile("no calls", 0)]
-    return profiles, [_frame(f.full, f.file, f.line) for f in functions.all()]
+    return profiles or [Profile("no calls", 0)], list(map(_frame, functions.all()))
 
 
 def _added_up(source: Source) -> tuple[list[Profile], list[dict[str, Any]]]:
     profile = Profile("all calls added up: too many to show one by one", 0)
-    numbers: dict[tuple[str, str, int], int] = {}
+    numbers: dict[Function, int] = {}
     for depth, node in source.tree().walk():
         if depth > 0:
-            full = f"{node.module}.{node.function}" if node.module else node.function
-            frame = numbers.setdefault((full, node.file, node.line), len(numbers))
+            function = Function(node.function, node.module, node.file, node.line)
             profile.leave_all(profile.now, depth - 1)
-            profile.enter(frame, profile.now)
+            profile.enter(numbers.setdefault(function, len(numbers)), profile.now)
             profile.now += node.self_ns
     profile.leave_all(profile.now)
-    return [profile], [_frame(*place) for place in numbers]
+    return [profile], list(map(_frame, numbers))
 
 
-def _frame(name: str, file: str, line: int) -> dict[str, Any]:
-    return {"name": name, "file": file, "line": line} if file else {"name": name}
+def _frame(f: Function) -> dict[str, Any]:
+    return {"name": f.full} | ({"file": f.file, "line": f.line} if f.file else {})

@@ -167,9 +167,11 @@ def _database(path: str) -> Iterator[sqlite3.Connection]:
         )
         yield database
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
         raise OSError(errno.EIO, f"SQLite: {error}") from None
+    except OverflowError:  # of a recording that somebody has made up
+        raise OSError(errno.EOVERFLOW, "a number is too large for SQLite") from None
     finally:
         database.close()
     fd = os.open(path, os.O_RDONLY)
@@ -182,7 +184,6 @@ def _database(path: str) -> Iterator[sqlite3.Connection]:
 def _fill(database: sqlite3.Connection, source: Source) -> None:
     database.executescript(TABLES)
     database.execute("BEGIN")
-    _add_recording(database, source)
     places = ", ".join("?" * len(FIELDS))
     statement = f"INSERT INTO calls ({', '.join(FIELDS)}) VALUES ({places})"
     calls = Calls(lambda calls: database.executemany(statement, map(_printable, calls)))
@@ -194,6 +195,7 @@ def _fill(database: sqlite3.Connection, source: Source) -> None:
             for id, f in enumerate(calls.functions.all())
         ),
     )
+    _add_recording(database, source)  # now that its damage is known
     database.execute("COMMIT")
     database.executescript(INDEXES + VIEWS)
 
