@@ -55,7 +55,10 @@ class Profile:
 
 
 def write(source: Source, out: TextIO) -> None:
+    part = any((*source.patterns.values(), *source.part.values()))
     try:
+        if source.recording.events_total() > EVENTS_MAX and not part:
+            raise TooManyError
         profiles, frames = _by_thread(source)
     except TooManyError:
         profiles, frames = _added_up(source)
