@@ -39,7 +39,7 @@ def test_nothing_in_it_is_run_by_a_spreadsheet(tmp_path: Path):
     titles, *cells = csv.reader(io.StringIO(text, newline=""), strict=True)
     assert {len(row) for row in cells} == {len(titles)}
     assert len(cells) == hostile.EVENTS
-    assert not [cell for row in cells for cell in row if cell[:1] in tuple("=+-@\t\r")]
+    assert not [value for row in cells for value in row if value[:1] in tuple("=+-@\t\r")]
     assert {cell(name) for name in hostile.NAMES} <= {
         row[titles.index("function")] for row in cells
     }
