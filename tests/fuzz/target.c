@@ -207,7 +207,10 @@ sink_of(unsigned plan, struct ft_output *out)
     case 2:
         return other ? ft_edges_new() : ft_tree_new();
     default:
-        return ft_dump_new(out, other ? plan & PLAN_MERGED ? FT_DUMP_CSV : FT_DUMP_RAW : FT_DUMP_JSON);
+        if (!other) {
+            return ft_dump_new(out, FT_DUMP_JSON);
+        }
+        return ft_dump_new(out, plan & PLAN_MERGED ? FT_DUMP_CSV : FT_DUMP_RAW);
     }
 }
 
