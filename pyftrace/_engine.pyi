@@ -15,6 +15,7 @@ class Writable(Protocol):
     def write(self, text: str, /) -> object: ...
 
 _Reach = Literal["none", "direct", "all"]
+_Function = tuple[str, str, str, int, int]  # name, module, file, line, column
 
 class Tap:
     """A filter and a sink: ``"text"`` the tree, ``"report"`` the table of totals, ``"record"`` the
@@ -41,6 +42,10 @@ class Tap:
     A tree into which a recording is walked holds its lines back until flush() when ``last`` is
     given, and writes that many of them, below the lines of the calls that they lie in; at least
     half are those of the thread with the native id ``own``, if that has as many.
+
+    ``"events"`` calls ``take`` with lists of tuples, as :class:`pyftrace.recording.Event` names
+    them; with ``bounds`` also of calls that began before what is told of their thread (event
+    ``open``), and of threads' ends (event ``end``, at their last event, shown or not).
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class Tap:
         own: int = 0,
         take: Callable[[list[tuple[Any, ...]]], object] = ...,
         most: int = 0,
+        bounds: bool = False,
     ) -> None: ...
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
@@ -186,6 +192,10 @@ class Tap:
         ``(name, module, file, line, column)``; a span is ``(depth, begin, end, busy, calls,
         function, mixed)``: times in ns, ``busy`` those in which one of its calls ran, an index into
         ``functions``, and whether there are others; those of a depth are in order of time."""
+
+    def edges(self) -> list[tuple[_Function | None, _Function, int, int, int, int]]:
+        """Who calls whom, of ``"edges"``: ``(caller, function, calls, calls within no other call of
+        the function, their ns, self_ns)``; the caller is None for outermost calls."""
 
 class Recording:
     """A recording's directory opened for reading (``OSError``; EINVAL: damaged, or of another

@@ -82,7 +82,8 @@ class Event(NamedTuple):
     ``event`` is one of start resume throw return yield unwind c_call c_return c_raise lost;
     ``activation`` a serial for the runs of generators and coroutines, else 0. ``task``,
     ``call_line``, ``args``, ``value`` and ``exception`` are None where they were not recorded.
-    ``lost`` counts the events that are missing at this place (event ``lost``)."""
+    ``lost`` counts the events that are missing at this place (event ``lost``). ``column``, that of
+    the code's first instruction, tells lambdas of one line apart."""
 
     t: int
     pid: int
@@ -102,6 +103,7 @@ class Event(NamedTuple):
     value: str | None
     exception: str | None
     lost: int
+    column: int
 
 
 class Node:
@@ -344,11 +346,11 @@ class Recording:
         root = Node("", "", "", 0, 0, 0, 0)
         nodes = [root]
         rows = tap.nodes()
-        ordinals = function_ordinals(
+        numbers = function_ordinals(
             (name, file, line, column) for _, name, _, file, line, column, *_ in rows
         )
         for parent, name, module, file, line, column, calls, total, own, cut in rows:
-            name += ordinals.get((name, file, line, column), "")
+            name += numbers.get((name, file, line, column), "")
             node = Node(name, module, file, line, calls, total, own, cut)
             nodes[parent].children.append(node)
             nodes.append(node)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pyftrace import _engine
+from pyftrace.exports._functions import Graph
 from pyftrace.options import OptionError, printable
 from pyftrace.recording import FILTERS, Node, Recording
 from pyftrace.totals import Report
@@ -31,6 +32,13 @@ FORMATS = {
         Format("raw", "every event, a plain line, for grep and awk", sink=True, merged=True),
         Format("folded", "stacks and their time, a line each: flamegraph.pl, speedscope, inferno"),
         Format("uftrace", "a directory for uftrace: replay, report, tui", to="path", sink=True),
+        Format("speedscope", "every call over time, or many added up: speedscope.app"),
+        Format("pstats", "totals and callers as cProfile has them: pstats, snakeviz", "binary"),
+        Format("callgrind", "totals and callers: callgrind_annotate, kcachegrind"),
+        Format("mermaid", "who calls whom, a flowchart: GitHub, mermaid"),
+        Format("graphviz", "who calls whom, a graph coloured by time: dot"),
+        Format("csv", "every event, a row each: spreadsheets", sink=True, merged=True),
+        Format("sqlite", "every call, a row each, in a database: sqlite3", "path"),
     )
 }
 
@@ -60,10 +68,23 @@ class Source:
         """The totals per function."""
         return self.recording.report(**self._keywords())
 
-    def each(self, take: Callable[[list[tuple[Any, ...]]], None], merged: bool = False) -> None:
+    def graph(self) -> Graph:
+        """Who calls whom, with calls and times."""
+        tap = _engine.Tap("edges", **self.patterns)
+        self.walk(tap)
+        return Graph(tap.edges())
+
+    def each(
+        self,
+        take: Callable[[list[tuple[Any, ...]]], None],
+        merged: bool = False,
+        bounds: bool = False,
+    ) -> None:
         """Calls ``take`` with every event, some thousands at a time: tuples that
-        :class:`pyftrace.recording.Event` names. Thread by thread unless ``merged``."""
-        self.walk(_engine.Tap("events", take=take, **self.patterns), merged)
+        :class:`pyftrace.recording.Event` names. Thread by thread unless ``merged``. With ``bounds``
+        also events ``open``, of a call that began before what is told of its thread, and ``end``,
+        of a thread."""
+        self.walk(_engine.Tap("events", take=take, bounds=bounds, **self.patterns), merged)
 
     def walk(self, tap: _engine.Tap, merged: bool = False) -> None:
         """Tell a tap of the engine the events."""

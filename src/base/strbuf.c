@@ -348,6 +348,26 @@ ft_strbuf_add_json(struct ft_strbuf *b, struct ft_str s, bool ascii)
     ft_strbuf_add_char(b, '"');
 }
 
+/* Some part cells at semicolons too, but not within quotes. */
+void
+ft_strbuf_add_csv(struct ft_strbuf *b, struct ft_str s)
+{
+    bool formula = s.len > 0 && memchr("=+-@", s.s[0], 4) != NULL;
+    bool quoted = false;
+    for (size_t i = 0; i < s.len; i++) {
+        quoted |= memchr(",;\"", s.s[i], 3) != NULL;
+    }
+    ft_strbuf_add_cstr(b, quoted ? "\"" : "");
+    ft_strbuf_add_cstr(b, formula ? "'" : "");
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.s[i] == '"') {
+            ft_strbuf_add_char(b, '"');
+        }
+        ft_strbuf_add_char(b, s.s[i]);
+    }
+    ft_strbuf_add_cstr(b, quoted ? "\"" : "");
+}
+
 /* ---- comparing ------------------------------------------------------------------------------- */
 
 bool

@@ -55,6 +55,10 @@ bool ft_str_is_printable(struct ft_str s);
  * lone surrogates as \uDXXX, invalid bytes as U+FFFD. */
 void ft_strbuf_add_json(struct ft_strbuf *b, struct ft_str s, bool ascii);
 
+/* Adds printable text as a cell of CSV. One that begins like a formula would be run by a
+ * spreadsheet: an apostrophe makes it text. */
+void ft_strbuf_add_csv(struct ft_strbuf *b, struct ft_str s);
+
 /* At most `most` bytes of it, cut between characters. */
 struct ft_str ft_str_cut(struct ft_str s, size_t most);
 bool ft_str_equal(struct ft_str a, struct ft_str b);

@@ -14,28 +14,40 @@ text_or_none(struct ft_str s)
     return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
 }
 
-PyObject *
-ft_event_tuple(const struct ft_event_thread *thread, const struct ft_call *call)
+static PyObject *
+call_tuple(const struct ft_event_thread *thread, const struct ft_call *call, uint64_t time,
+           const char *event)
 {
     bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
     struct ft_str none = {NULL, 0};
     return Py_BuildValue(
-        "KKKKNIsNNNIKNNNNNK", call->time, thread->pid, thread->native, thread->serial,
-        ft_name_to_str(thread->name), call->depth, ft_dump_event(call->way),
-        ft_name_to_str(call->func->name), ft_name_to_str(call->func->module),
-        ft_name_to_str(call->func->file), call->func->line, call->activation,
-        text_or_none(call->task ? call->task->name : none),
+        "KKKKNIsNNNIKNNNNNKI", time, thread->pid, thread->native, thread->serial,
+        ft_name_to_str(thread->name), call->depth, event, ft_name_to_str(call->func->name),
+        ft_name_to_str(call->func->module), ft_name_to_str(call->func->file), call->func->line,
+        call->activation, text_or_none(call->task ? call->task->name : none),
         call->caller ? PyLong_FromUnsignedLong(call->call_line) : Py_NewRef(Py_None),
         text_or_none(call->args), text_or_none(raised ? none : call->value),
-        text_or_none(raised ? call->value : none), 0ULL);
+        text_or_none(raised ? call->value : none), 0ULL, call->func->column);
+}
+
+PyObject *
+ft_event_tuple(const struct ft_event_thread *thread, const struct ft_call *call)
+{
+    return call_tuple(thread, call, call->time, ft_dump_event(call->way));
+}
+
+static PyObject *
+thread_tuple(const struct ft_event_thread *thread, uint64_t time, const char *event, uint64_t lost)
+{
+    return Py_BuildValue("KKKKNIsOOOiKOOOOOKi", time, thread->pid, thread->native, thread->serial,
+                         ft_name_to_str(thread->name), 0, event, Py_None, Py_None, Py_None, 0, 0ULL,
+                         Py_None, Py_None, Py_None, Py_None, Py_None, lost, 0);
 }
 
 PyObject *
 ft_lost_tuple(const struct ft_event_thread *thread, uint64_t time, uint64_t lost)
 {
-    return Py_BuildValue("KKKKNIsOOOiKOOOOOK", time, thread->pid, thread->native, thread->serial,
-                         ft_name_to_str(thread->name), 0, "lost", Py_None, Py_None, Py_None, 0,
-                         0ULL, Py_None, Py_None, Py_None, Py_None, Py_None, lost);
+    return thread_tuple(thread, time, "lost", lost);
 }
 
 /* ---- the sink -------------------------------------------------------------------------------- */
@@ -49,6 +61,7 @@ struct batch {
     struct ft_sink base; /* first */
     PyObject *take; /* owned: called with a list */
     PyObject *list; /* owned; NULL: empty */
+    bool bounds;
 };
 
 static void
@@ -106,10 +119,27 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
     return lane;
 }
 
+/* Of which a walker tells the function, and what it is not: an event. */
+static void
+open_call(struct ft_sink *sink, void *lane, const struct ft_call *call)
+{
+    if (((struct batch *)sink)->bounds && !PyErr_Occurred()) {
+        const struct ft_call open = {.func = call->func,
+                                     .way = call->way,
+                                     .depth = call->depth,
+                                     .activation = call->activation};
+        add((struct batch *)sink,
+            call_tuple(&((struct lane *)lane)->thread, &open, sink->now, "open"));
+    }
+}
+
 static void
 thread_end(struct ft_sink *sink, void *lane)
 {
-    (void)sink;
+    if (((struct batch *)sink)->bounds && !PyErr_Occurred()) {
+        add((struct batch *)sink,
+            thread_tuple(&((struct lane *)lane)->thread, sink->now, "end", 0));
+    }
     free(lane);
 }
 
@@ -144,6 +174,7 @@ static const struct ft_sink_ops ops = {
     .thread_end = thread_end,
     .enter = on_call,
     .leave = on_call,
+    .open = open_call,
     .lost = lost,
     .forked = forked,
     .flush = flush,
@@ -151,7 +182,7 @@ static const struct ft_sink_ops ops = {
 };
 
 struct ft_sink *
-ft_batch_new(PyObject *take)
+ft_batch_new(PyObject *take, bool bounds)
 {
     struct batch *b = calloc(1, sizeof(*b));
     if (b == NULL) {
@@ -161,5 +192,6 @@ ft_batch_new(PyObject *take)
     b->base.ops = &ops;
     b->base.needs = FT_NEED_TIME | FT_NEED_CCALLS | FT_NEED_ACTIVATION;
     b->take = Py_NewRef(take);
+    b->bounds = bounds;
     return &b->base;
 }

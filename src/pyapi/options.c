@@ -8,22 +8,23 @@
 int
 ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a)
 {
-    static char *names[] = {
-        "kind",  "libs",   "builtins",    "include",     "only",         "function",  "exclude",
-        "hide",  "depth",  "args",        "values",      "value_length", "time",      "path",
-        "color", "stream", "file",        "fd",          "folder",       "run",       "callers",
-        "ring",  "facts",  "percentiles", "one_process", "dump_on",      "max_dumps", "last",
-        "own",   "take",   "most",        NULL};
+    static char *names[] = {"kind",     "libs",         "builtins", "include",     "only",
+                            "function", "exclude",      "hide",     "depth",       "args",
+                            "values",   "value_length", "time",     "path",        "color",
+                            "stream",   "file",         "fd",       "folder",      "run",
+                            "callers",  "ring",         "facts",    "percentiles", "one_process",
+                            "dump_on",  "max_dumps",    "last",     "own",         "take",
+                            "most",     "bounds",       NULL};
     *a = (struct ft_tap_args){
         .libs = "none", .builtins = "none", .values = "safe", .value_length = 120, .fd = -1};
     return PyArg_ParseTupleAndKeywords(
-               args, kwargs, "s|$ssO!O!O!O!O!IpsIpppOOiOzpKO!ppO!IIKOI:Tap", names, &a->kind,
+               args, kwargs, "s|$ssO!O!O!O!O!IpsIpppOOiOzpKO!ppO!IIKOIp:Tap", names, &a->kind,
                &a->libs, &a->builtins, &PyTuple_Type, &a->include, &PyTuple_Type, &a->only,
                &PyTuple_Type, &a->function, &PyTuple_Type, &a->exclude, &PyTuple_Type, &a->hide,
                &a->depth, &a->args, &a->values, &a->value_length, &a->time, &a->path, &a->color,
                &a->stream, &a->file, &a->fd, &a->folder, &a->run, &a->callers, &a->ring,
                &PyTuple_Type, &a->facts, &a->percentiles, &a->one_process, &PyTuple_Type,
-               &a->dump_on, &a->max_dumps, &a->last, &a->own, &a->take, &a->most)
+               &a->dump_on, &a->max_dumps, &a->last, &a->own, &a->take, &a->most, &a->bounds)
                ? 0
                : -1;
 }

@@ -41,6 +41,7 @@ enum ft_tap_kind {
     FT_TAP_REPORT,
     FT_TAP_RECORD,
     FT_TAP_TREE,
+    FT_TAP_EDGES,
     FT_TAP_EVENTS,
     FT_TAP_SPANS,
     FT_TAP_EXPORT,
@@ -71,6 +72,18 @@ struct ft_tap_object {
     struct ft_flight *flight;            /* owned, of a flight recorder; outlives the sink */
 };
 
+/* ---- formats that are sinks (exports.c) ------------------------------------------------------ */
+
+struct ft_export {
+    const char *name;
+    struct ft_sink *(*open)(struct ft_output *out);    /* NULL: no memory */
+    /* Of what is written by name: makes it; NULL with errno set. NULL: any output will do. */
+    struct ft_output *(*make)(const char *path);
+};
+
+/* NULL: none is called so. */
+const struct ft_export *ft_export_find(const char *name);
+
 /* Makes the sink of a recorder. */
 struct ft_sink *ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a);
 PyObject *ft_tap_recorded(PyObject *self, void *unused);
@@ -94,6 +107,7 @@ PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs
 PyObject *ft_recording_run(PyObject *module, PyObject *path);
 PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
 PyObject *ft_tap_spans(PyObject *self, PyObject *unused);
+PyObject *ft_tap_edges(PyObject *self, PyObject *unused);
 
 extern PyType_Spec ft_tap_spec;
 
@@ -105,7 +119,7 @@ struct ft_tap_args {
     PyObject *dump_on, *take;
     unsigned int depth, value_length, max_dumps, last, most;
     unsigned long long ring, own;
-    int args, time, path, color, callers, percentiles, one_process, fd;
+    int args, time, path, color, callers, percentiles, one_process, fd, bounds;
 };
 
 int ft_tap_parse(PyObject *args, PyObject *kwargs, struct ft_tap_args *a);

@@ -7,40 +7,11 @@
 #include "engine/process.h"
 #include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
-#include "sink/dump.h"
+#include "sink/edges.h"
 #include "sink/spans.h"
 #include "sink/tree.h"
-#include "sink/uftrace.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
-
-/* ---- formats of every event ------------------------------------------------------------------ */
-
-struct ft_export {
-    const char *name;                    /* of `dump --format`, see pyftrace/exports */
-    struct ft_sink *(*open)(struct ft_output *out); /* NULL: no memory */
-    /* Of what is written by name: makes it; NULL with errno set. */
-    struct ft_output *(*make)(const char *path);
-};
-
-static struct ft_sink *
-open_jsonl(struct ft_output *out)
-{
-    return ft_dump_new(out, false);
-}
-
-static struct ft_sink *
-open_raw(struct ft_output *out)
-{
-    return ft_dump_new(out, true);
-}
-
-static const struct ft_export exports[] = {
-    {"jsonl", open_jsonl, NULL},
-    {"raw", open_raw, NULL},
-    {"uftrace", ft_uftrace_new, ft_uftrace_folder},
-    {NULL, NULL, NULL},
-};
 
 /* ---- birth ----------------------------------------------------------------------------------- */
 
@@ -145,8 +116,11 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
     case FT_TAP_TREE:
         self->sink = ft_tree_new();
         break;
+    case FT_TAP_EDGES:
+        self->sink = ft_edges_new();
+        break;
     case FT_TAP_EVENTS:
-        self->sink = ft_batch_new(a->take);
+        self->sink = ft_batch_new(a->take, a->bounds);
         break;
     case FT_TAP_SPANS:
         self->sink = ft_spans_new(a->most);
@@ -197,7 +171,8 @@ wire(struct ft_tap_object *self, bool one_process)
 static int
 choose_kind(struct ft_tap_object *self, const struct ft_tap_args *a)
 {
-    static const char *const kinds[] = {"text", "report", "record", "tree", "events", "spans"};
+    static const char *const kinds[] = {"text",  "report", "record", "tree",
+                                        "edges", "events", "spans"};
     const char *kind = a->kind;
     if (strcmp(kind, "events") == 0 && (a->take == NULL || !PyCallable_Check(a->take))) {
         PyErr_SetString(PyExc_TypeError, "'events' needs take, to be called with them");
@@ -210,12 +185,10 @@ choose_kind(struct ft_tap_object *self, const struct ft_tap_args *a)
             return 0;
         }
     }
-    for (const struct ft_export *format = exports; format->name != NULL; format++) {
-        if (strcmp(kind, format->name) == 0) {
-            self->kind = FT_TAP_EXPORT;
-            self->format = format;
-            return 0;
-        }
+    self->format = ft_export_find(kind);
+    if (self->format != NULL) {
+        self->kind = FT_TAP_EXPORT;
+        return 0;
     }
     PyErr_Format(PyExc_ValueError, "no kind of tap: '%s'", kind);
     return -1;
@@ -508,6 +481,7 @@ FT_LOCKED(ft_tap_ending)
 FT_LOCKED(ft_tap_rows)
 FT_LOCKED(ft_tap_callers)
 FT_LOCKED(ft_tap_nodes)
+FT_LOCKED(ft_tap_edges)
 FT_LOCKED(ft_tap_unmatched)
 FT_LOCKED(ft_tap_left_out)
 FT_LOCKED_KEYWORDS(ft_tap_render)
@@ -549,6 +523,7 @@ static PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, "The table as text."},
     {"nodes", FT_LOCKED_NAME(ft_tap_nodes), METH_NOARGS, "The nodes of a tree."},
     {"spans", FT_LOCKED_NAME(ft_tap_spans), METH_NOARGS, "When what ran."},
+    {"edges", FT_LOCKED_NAME(ft_tap_edges), METH_NOARGS, "Who calls whom."},
     {"unmatched", FT_LOCKED_NAME(ft_tap_unmatched), METH_NOARGS,
      "Patterns that matched nothing so far."},
     {"left_out", FT_LOCKED_NAME(ft_tap_left_out), METH_NOARGS,

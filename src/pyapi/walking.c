@@ -5,6 +5,7 @@
 #include "base/ptrmap.h"
 #include "pyapi/batch.h"
 #include "pyapi/recording.h"
+#include "sink/edges.h"
 #include "sink/select.h"
 #include "sink/spans.h"
 #include "sink/tree.h"
@@ -206,7 +207,7 @@ PyType_Spec ft_events_spec = {
     .slots = events_slots,
 };
 
-/* ---- a tree's nodes -------------------------------------------------------------------------- */
+/* ---- a tree's nodes, edges ------------------------------------------------------------------- */
 
 PyObject *
 ft_tap_nodes(PyObject *op, PyObject *Py_UNUSED(unused))
@@ -291,4 +292,43 @@ ft_tap_spans(PyObject *op, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     return Py_BuildValue("KKNN", state.limit, state.deeper, functions, spans);
+}
+
+/* ---- who calls whom -------------------------------------------------------------------------- */
+
+static PyObject *
+func_tuple(const struct ft_func *f)
+{
+    if (f == NULL) {
+        return Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("NNNII", ft_name_to_str(f->name), ft_name_to_str(f->module),
+                         ft_name_to_str(f->file), f->line, f->column);
+}
+
+PyObject *
+ft_tap_edges(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    struct ft_tap_object *tap = (struct ft_tap_object *)op;
+    size_t n;
+    if (tap->kind != FT_TAP_EDGES) {
+        PyErr_SetString(PyExc_TypeError, "only a tap of edges has them");
+        return NULL;
+    }
+    if (tap->sink->unkept > 0) {
+        return PyErr_NoMemory();
+    }
+    const struct ft_edge *edges = ft_edges_all(tap->sink, &n);
+    PyObject *list = PyList_New((Py_ssize_t)n - 1);
+    for (size_t i = 1; list != NULL && i < n; i++) {
+        const struct ft_edge *e = &edges[i];
+        PyObject *row = Py_BuildValue("NNKKKK", func_tuple(e->caller), func_tuple(e->func),
+                                      e->calls, e->first, e->total, e->self);
+        if (row == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i - 1, row);
+    }
+    return list;
 }

@@ -7,16 +7,26 @@
 #define FLUSH_AT (1 << 15)
 
 struct lane {
-    struct ft_strbuf head;               /* JSON: "pid":1,"tid":2,...; raw: 1/2 */
+    struct ft_strbuf head;               /* the thread's part */
 };
 
 struct dump {
     struct ft_sink base;                 /* first */
     struct ft_output *out;               /* borrowed */
     struct ft_strbuf b;
-    struct ft_str *funcs; /* owned texts by id: "function":"f",...; raw: f FILE:1 */
+    struct ft_str *funcs; /* owned: the functions' parts by id */
     uint32_t nfuncs;
-    bool raw;
+    const struct form *form;
+};
+
+/* How a line is made. */
+struct form {
+    const char *first;                   /* line */
+    const char *end;                     /* of each line */
+    void (*head)(struct ft_strbuf *b, const struct ft_thread_info *info);
+    void (*func)(struct ft_strbuf *b, const struct ft_func *f);
+    void (*add)(struct dump *d, const struct lane *lane, const struct ft_call *call);
+    void (*lost)(struct dump *d, const struct lane *lane, uint64_t n);
 };
 
 static const char *const events[] = {
@@ -33,24 +43,6 @@ ft_dump_event(enum ft_way way)
 }
 
 /* ---- pieces ---------------------------------------------------------------------------------- */
-
-static void
-add_text(struct ft_strbuf *b, const char *key, struct ft_str s)
-{
-    ft_strbuf_add_cstr(b, ",\"");
-    ft_strbuf_add_cstr(b, key);
-    ft_strbuf_add_cstr(b, "\":");
-    ft_strbuf_add_json(b, s, true);
-}
-
-static void
-add_number(struct ft_strbuf *b, const char *key, uint64_t value)
-{
-    ft_strbuf_add_cstr(b, ",\"");
-    ft_strbuf_add_cstr(b, key);
-    ft_strbuf_add_cstr(b, "\":");
-    ft_strbuf_add_u64(b, value);
-}
 
 static bool
 make_func(struct dump *d, const struct ft_func *f)
@@ -70,20 +62,7 @@ make_func(struct dump *d, const struct ft_func *f)
     }
     struct ft_strbuf b;
     ft_strbuf_init(&b);
-    if (d->raw) {
-        ft_strbuf_add_char(&b, ' ');
-        ft_strbuf_add_printable(&b, f->name);
-        ft_strbuf_add_char(&b, ' ');
-        ft_strbuf_add_printable(&b, f->file.len > 0 ? f->file : f->module);
-        ft_strbuf_add_char(&b, ':');
-        ft_strbuf_add_u64(&b, f->line);
-    }
-    else {
-        add_text(&b, "function", f->name);
-        add_text(&b, "module", f->module);
-        add_text(&b, "file", f->file);
-        add_number(&b, "line", f->line);
-    }
+    d->form->func(&b, f);
     if (b.failed) {
         ft_strbuf_fini(&b);
         return false;
@@ -125,13 +104,49 @@ send(struct dump *d)
 static void
 end(struct dump *d)
 {
-    ft_strbuf_add_cstr(&d->b, d->raw ? "\n" : "}\n");
+    ft_strbuf_add_cstr(&d->b, d->form->end);
     if (d->b.len >= FLUSH_AT) {
         send(d);
     }
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
+
+static void
+add_text(struct ft_strbuf *b, const char *key, struct ft_str s)
+{
+    ft_strbuf_add_cstr(b, ",\"");
+    ft_strbuf_add_cstr(b, key);
+    ft_strbuf_add_cstr(b, "\":");
+    ft_strbuf_add_json(b, s, true);
+}
+
+static void
+add_number(struct ft_strbuf *b, const char *key, uint64_t value)
+{
+    ft_strbuf_add_cstr(b, ",\"");
+    ft_strbuf_add_cstr(b, key);
+    ft_strbuf_add_cstr(b, "\":");
+    ft_strbuf_add_u64(b, value);
+}
+
+static void
+head_json(struct ft_strbuf *b, const struct ft_thread_info *info)
+{
+    add_number(b, "pid", info->pid);
+    add_number(b, "tid", info->native_id);
+    add_number(b, "thread", info->serial);
+    add_text(b, "thread_name", info->name);
+}
+
+static void
+func_json(struct ft_strbuf *b, const struct ft_func *f)
+{
+    add_text(b, "function", f->name);
+    add_text(b, "module", f->module);
+    add_text(b, "file", f->file);
+    add_number(b, "line", f->line);
+}
 
 static void
 begin_json(struct dump *d, const struct lane *lane, uint64_t time)
@@ -169,7 +184,34 @@ add_json(struct dump *d, const struct lane *lane, const struct ft_call *call)
     }
 }
 
+static void
+lost_json(struct dump *d, const struct lane *lane, uint64_t n)
+{
+    begin_json(d, lane, d->base.now);
+    ft_strbuf_add_cstr(&d->b, ",\"event\":\"lost\"");
+    add_number(&d->b, "count", n);
+}
+
 /* ---- raw ------------------------------------------------------------------------------------- */
+
+static void
+head_raw(struct ft_strbuf *b, const struct ft_thread_info *info)
+{
+    ft_strbuf_add_u64(b, info->pid);
+    ft_strbuf_add_char(b, '/');
+    ft_strbuf_add_u64(b, info->native_id);
+}
+
+static void
+func_raw(struct ft_strbuf *b, const struct ft_func *f)
+{
+    ft_strbuf_add_char(b, ' ');
+    ft_strbuf_add_printable(b, f->name);
+    ft_strbuf_add_char(b, ' ');
+    ft_strbuf_add_printable(b, f->file.len > 0 ? f->file : f->module);
+    ft_strbuf_add_char(b, ':');
+    ft_strbuf_add_u64(b, f->line);
+}
 
 static void
 begin_raw(struct dump *d, const struct lane *lane, uint64_t time)
@@ -217,21 +259,107 @@ add_raw(struct dump *d, const struct lane *lane, const struct ft_call *call)
     }
 }
 
-/* ---- the stream ------------------------------------------------------------------------------ */
+static void
+lost_raw(struct dump *d, const struct lane *lane, uint64_t n)
+{
+    begin_raw(d, lane, d->base.now);
+    ft_strbuf_add_cstr(&d->b, "0 lost ");
+    ft_strbuf_add_u64(&d->b, n);
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
 
 static void
-enter(struct ft_sink *sink, void *lane, const struct ft_call *call)
+add_cell(struct ft_strbuf *b, struct ft_str s)
 {
-    struct dump *d = (struct dump *)sink;
-    (d->raw ? add_raw : add_json)(d, lane, call);
-    end(d);
+    ft_strbuf_add_char(b, ',');
+    if (s.s != NULL) {
+        ft_strbuf_add_csv(b, s);
+    }
 }
 
 static void
-leave(struct ft_sink *sink, void *lane, const struct ft_call *call)
+add_number_cell(struct ft_strbuf *b, uint64_t value)
+{
+    ft_strbuf_add_char(b, ',');
+    ft_strbuf_add_u64(b, value);
+}
+
+static void
+head_csv(struct ft_strbuf *b, const struct ft_thread_info *info)
+{
+    add_number_cell(b, info->pid);
+    add_number_cell(b, info->native_id);
+    add_number_cell(b, info->serial);
+    add_cell(b, info->name);
+}
+
+static void
+func_csv(struct ft_strbuf *b, const struct ft_func *f)
+{
+    add_cell(b, f->shown_name);
+    add_cell(b, f->shown_module);
+    add_cell(b, f->shown_path);
+    add_number_cell(b, f->line);
+}
+
+static void
+add_csv(struct dump *d, const struct lane *lane, const struct ft_call *call)
+{
+    const struct ft_str none = {NULL, 0};
+    bool raised = call->way == FT_UNWIND;
+    struct ft_strbuf *b = &d->b;
+    ft_strbuf_add_u64(b, call->time);
+    add_head(d, lane);
+    add_number_cell(b, call->depth);
+    ft_strbuf_add_char(b, ',');
+    ft_strbuf_add_cstr(b, events[call->way]);
+    add_func(d, call->func);
+    if (call->activation != 0) {
+        add_number_cell(b, call->activation);
+    }
+    else {
+        add_cell(b, none);
+    }
+    add_cell(b, call->task != NULL ? call->task->name : none);
+    if (call->caller != NULL) {
+        add_number_cell(b, call->call_line);
+        add_cell(b, call->caller->shown_path);
+    }
+    else {
+        ft_strbuf_add_cstr(b, ",,");
+    }
+    add_cell(b, call->args);
+    add_cell(b, raised ? none : call->value);
+    add_cell(b, raised ? call->value : none);
+    ft_strbuf_add_char(b, ',');
+}
+
+static void
+lost_csv(struct dump *d, const struct lane *lane, uint64_t n)
+{
+    ft_strbuf_add_u64(&d->b, d->base.now);
+    add_head(d, lane);
+    ft_strbuf_add_cstr(&d->b, ",,lost,,,,,,,,,,,");
+    add_number_cell(&d->b, n);
+}
+
+static const struct form forms[] = {
+    [FT_DUMP_JSON] = {"", "}\n", head_json, func_json, add_json, lost_json},
+    [FT_DUMP_RAW] = {"", "\n", head_raw, func_raw, add_raw, lost_raw},
+    [FT_DUMP_CSV] =
+        {"t,pid,tid,thread,thread_name,depth,event,function,module,file,line,activation,"
+         "task,call_line,call_file,args,value,exception,count\r\n",
+         "\r\n", head_csv, func_csv, add_csv, lost_csv},
+};
+
+/* ---- the stream ------------------------------------------------------------------------------ */
+
+static void
+on_call(struct ft_sink *sink, void *lane, const struct ft_call *call)
 {
     struct dump *d = (struct dump *)sink;
-    (d->raw ? add_raw : add_json)(d, lane, call);
+    d->form->add(d, lane, call);
     end(d);
 }
 
@@ -239,16 +367,7 @@ static void
 lost(struct ft_sink *sink, void *lane, uint64_t n)
 {
     struct dump *d = (struct dump *)sink;
-    if (d->raw) {
-        begin_raw(d, lane, sink->now);
-        ft_strbuf_add_cstr(&d->b, "0 lost ");
-        ft_strbuf_add_u64(&d->b, n);
-    }
-    else {
-        begin_json(d, lane, sink->now);
-        ft_strbuf_add_cstr(&d->b, ",\"event\":\"lost\"");
-        add_number(&d->b, "count", n);
-    }
+    d->form->lost(d, lane, n);
     end(d);
 }
 
@@ -256,20 +375,9 @@ static void *
 thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
 {
     struct lane *lane = calloc(1, sizeof(*lane));
-    if (lane == NULL) {
-        return NULL;
-    }
-    ft_strbuf_init(&lane->head);
-    if (((struct dump *)sink)->raw) {
-        ft_strbuf_add_u64(&lane->head, info->pid);
-        ft_strbuf_add_char(&lane->head, '/');
-        ft_strbuf_add_u64(&lane->head, info->native_id);
-    }
-    else {
-        add_number(&lane->head, "pid", info->pid);
-        add_number(&lane->head, "tid", info->native_id);
-        add_number(&lane->head, "thread", info->serial);
-        add_text(&lane->head, "thread_name", info->name);
+    if (lane != NULL) {
+        ft_strbuf_init(&lane->head);
+        ((struct dump *)sink)->form->head(&lane->head, info);
     }
     return lane;
 }
@@ -314,8 +422,8 @@ static const struct ft_sink_ops ops = {
     .locked = true,
     .thread_begin = thread_begin,
     .thread_end = thread_end,
-    .enter = enter,
-    .leave = leave,
+    .enter = on_call,
+    .leave = on_call,
     .lost = lost,
     .forked = forked,
     .flush = flush,
@@ -323,7 +431,7 @@ static const struct ft_sink_ops ops = {
 };
 
 struct ft_sink *
-ft_dump_new(struct ft_output *out, bool raw)
+ft_dump_new(struct ft_output *out, enum ft_dump_form form)
 {
     struct dump *d = calloc(1, sizeof(*d));
     if (d == NULL) {
@@ -333,6 +441,7 @@ ft_dump_new(struct ft_output *out, bool raw)
     d->base.ops = &ops;
     d->base.needs = FT_NEED_TIME | FT_NEED_CCALLS | FT_NEED_ACTIVATION;
     d->out = out;
-    d->raw = raw;
+    d->form = &forms[form];
+    ft_strbuf_add_cstr(&d->b, d->form->first);
     return &d->base;
 }

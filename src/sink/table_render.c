@@ -311,27 +311,6 @@ render_json(const struct ft_table_rows *rows, const struct ft_table_style *style
     ft_strbuf_add_cstr(w->b, shown ? "\n]\n" : "]\n");
 }
 
-/* Printable text. A cell that begins like a formula would be run by a spreadsheet: an apostrophe
- * makes it text. Some part cells at semicolons too, but not within quotes. */
-static void
-add_csv_text(struct ft_strbuf *b, struct ft_str s)
-{
-    bool formula = s.len > 0 && memchr("=+-@", s.s[0], 4) != NULL;
-    bool quoted = false;
-    for (size_t i = 0; i < s.len; i++) {
-        quoted |= memchr(",;\"", s.s[i], 3) != NULL;
-    }
-    ft_strbuf_add_cstr(b, quoted ? "\"" : "");
-    ft_strbuf_add_cstr(b, formula ? "'" : "");
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.s[i] == '"') {
-            ft_strbuf_add_char(b, '"');
-        }
-        ft_strbuf_add_char(b, s.s[i]);
-    }
-    ft_strbuf_add_cstr(b, quoted ? "\"" : "");
-}
-
 static void
 render_csv(const struct ft_table_rows *rows, const struct ft_table_style *style, struct writer *w)
 {
@@ -345,7 +324,7 @@ render_csv(const struct ft_table_rows *rows, const struct ft_table_style *style,
         for (size_t k = 0; k < nkeys(rows); k++) {
             ft_strbuf_add_cstr(w->b, k ? "," : "");
             if (k < NTEXTS) {
-                add_csv_text(w->b, shown_text(&rows->rows[i], k));
+                ft_strbuf_add_csv(w->b, shown_text(&rows->rows[i], k));
             }
             else {
                 ft_strbuf_add_u64(w->b, number(&rows->rows[i], k));

@@ -9,9 +9,11 @@
 
 #include "files.h"
 #include "sink/dump.h"
+#include "sink/edges.h"
 #include "sink/output.h"
 #include "sink/select.h"
 #include "sink/table.h"
+#include "sink/tail.h"
 #include "sink/text.h"
 #include "sink/tree.h"
 #include "sink/uftrace.h"
@@ -21,7 +23,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The plan's bits; its lowest two choose the sink. */
+/* The plan's bits; the lowest two are two of those that choose the sink. */
 enum plan {
     PLAN_SINK = 3,
     PLAN_MERGED = 1 << 2,
@@ -29,7 +31,7 @@ enum plan {
     PLAN_UNTIL = 1 << 4,
     PLAN_SELECT = 1 << 5,
     PLAN_LEAST = 1 << 6,
-    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls; uftrace's directory, no tree */
+    PLAN_OTHER = 1 << 7, /* colours, paths, C calls */
 };
 
 /* ---- a sink that judges ---------------------------------------------------------------------- */
@@ -189,8 +191,11 @@ render(struct ft_sink *sink, const struct ft_walk *walk, unsigned plan)
     ft_strbuf_fini(&b);
 }
 
+/* Two bits are the plan's, two of the input's length. */
+enum which { TEXT, TABLE, TREE, JSON, TAIL, EDGES, UFTRACE, CSV, RAW, NSINKS };
+
 static struct ft_sink *
-sink_of(unsigned plan, struct ft_output *out)
+sink_of(enum which which, unsigned plan, struct ft_output *out)
 {
     bool other = (plan & PLAN_OTHER) != 0;
     struct ft_text_options options = {.args = true,
@@ -200,15 +205,21 @@ sink_of(unsigned plan, struct ft_output *out)
                                       .color = other,
                                       .ccalls = true,
                                       .callers = true};
-    switch (plan & PLAN_SINK) {
-    case 0:
-        return ft_text_new(&options, out);
-    case 1:
+    switch (which) {
+    case TABLE:
         return ft_table_new(true);
-    case 2:
+    case TREE:
         return ft_tree_new();
+    case EDGES:
+        return ft_edges_new();
+    case JSON:
+        return ft_dump_new(out, FT_DUMP_JSON);
+    case CSV:
+        return ft_dump_new(out, FT_DUMP_CSV);
+    case RAW:
+        return ft_dump_new(out, FT_DUMP_RAW);
     default:
-        return ft_dump_new(out, other);
+        return ft_text_new(&options, out);
     }
 }
 
@@ -246,32 +257,77 @@ uftrace_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
     return events;
 }
 
+/* The last lines of a tree. */
 static uint64_t
-sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
+tail_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
 {
     struct ft_strbuf b;
     ft_strbuf_init(&b);
     struct ft_output *out = ft_output_memory(&b);
-    struct ft_sink *sink = sink_of(plan, out);
+    struct ft_tail *tail = ft_tail_new(1 + plan % 13, plan % 3);
+    MUST(out != NULL && tail != NULL);
+    struct ft_sink *text = sink_of(TEXT, 0, ft_tail_output(tail));
+    MUST(text != NULL);
+    struct ft_sink *sink = ft_tail_sink(tail, text, walk->since, (plan & PLAN_OTHER) != 0);
+    uint64_t events = walk_selected(t, sink, walk, plan);
+    ft_tail_write(tail, out);
+    text->ops->close(text);
+    ft_tail_free(tail);
+    out->close(out);
+    MUST(is_lines(b.data, b.len));
+    ft_strbuf_fini(&b);
+    return events;
+}
+
+static void
+look_at_nodes(struct ft_sink *sink)
+{
+    size_t n;
+    uint64_t unkept;
+    const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
+    for (size_t i = 1; i < n; i++) {
+        MUST(nodes[i].parent < i && nodes[i].func != NULL);
+    }
+}
+
+static void
+look_at_edges(struct ft_sink *sink)
+{
+    size_t n;
+    const struct ft_edge *edges = ft_edges_all(sink, &n);
+    for (size_t i = 1; i < n; i++) {
+        MUST(edges[i].func != NULL && edges[i].first <= edges[i].calls);
+    }
+}
+
+static uint64_t
+sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan, enum which which)
+{
+    struct ft_strbuf b;
+    ft_strbuf_init(&b);
+    struct ft_output *out = ft_output_memory(&b);
+    struct ft_sink *sink = sink_of(which, plan, out);
     MUST(out != NULL && sink != NULL);
-    if ((plan & PLAN_SINK) == 1) {
+    if (which == TABLE) {
         ft_table_want_percentiles(sink);
     }
     uint64_t events = walk_selected(t, sink, walk, plan);
-    if ((plan & PLAN_SINK) == 1) {
+    switch (which) {
+    case TABLE:
         render(sink, walk, plan);
-    }
-    else if ((plan & PLAN_SINK) == 2) {
-        size_t n;
-        uint64_t unkept;
-        const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
-        for (size_t i = 1; i < n; i++) {
-            MUST(nodes[i].parent < i && nodes[i].func != NULL);
-        }
+        break;
+    case TREE:
+        look_at_nodes(sink);
+        break;
+    case EDGES:
+        look_at_edges(sink);
+        break;
+    default:
+        break;
     }
     sink->ops->close(sink);
     out->close(out);
-    if ((plan & PLAN_SINK) == 0 && !(plan & PLAN_OTHER)) {
+    if (which == TEXT && !(plan & PLAN_OTHER)) {
         MUST(is_lines(b.data, b.len));
     }
     ft_strbuf_fini(&b);
@@ -297,8 +353,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .since = plan & PLAN_SINCE ? 50000 : 0,
                            .until = plan & PLAN_UNTIL ? 2000000 : 0};
     uint64_t events = judge_walk(t, &walk, size);
-    bool uftrace = (plan & (PLAN_SINK | PLAN_OTHER)) == (2 | PLAN_OTHER);
-    MUST((uftrace ? uftrace_walk : sink_walk)(t, &walk, plan) == events);
+    enum which which = ((plan & PLAN_SINK) | (size & 3) << 2) % NSINKS;
+    uint64_t told = which == UFTRACE ? uftrace_walk(t, &walk, plan)
+                    : which == TAIL  ? tail_walk(t, &walk, plan)
+                                     : sink_walk(t, &walk, plan, which);
+    MUST(told == events);
     MUST(t->damage.len <= DAMAGE_MAX);
     ft_trace_free(t);
     return 0;
