@@ -30,6 +30,8 @@ FORMATS = {
         Format("jsonl", "every event, a JSON object a line", sink=True, merged=True),
         Format("raw", "every event, a plain line, for grep and awk", sink=True, merged=True),
         Format("folded", "stacks and their time, a line each: flamegraph.pl, speedscope, inferno"),
+        Format("chrome", "a timeline as JSON: Perfetto, chrome://tracing, speedscope", sink=True),
+        Format("perfetto", "a timeline in Perfetto's own, smaller format", "binary", sink=True),
     )
 }
 
@@ -66,8 +68,10 @@ class Source:
 
     def walk(self, tap: _engine.Tap, merged: bool = False) -> None:
         """Tell a tap of the engine the events."""
-        self.recording.walk(tap, merged=merged, progress=self._progress, **self.part)
-        tap.flush()
+        try:
+            self.recording.walk(tap, merged=merged, progress=self._progress, **self.part)
+        finally:  # also what was interrupted ends as its format wants it
+            tap.flush()
         self.taps.append(tap)
 
     def _keywords(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@
 #include "engine/process.h"
 #include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
+#include "sink/chrome.h"
 #include "sink/dump.h"
+#include "sink/perfetto.h"
 #include "sink/tree.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
@@ -32,9 +34,8 @@ open_raw(struct ft_output *out)
 }
 
 static const struct ft_export exports[] = {
-    {"jsonl", open_jsonl},
-    {"raw", open_raw},
-    {NULL, NULL},
+    {"jsonl", open_jsonl},         {"raw", open_raw}, {"chrome", ft_chrome_new},
+    {"perfetto", ft_perfetto_new}, {NULL, NULL},
 };
 
 /* ---- birth ----------------------------------------------------------------------------------- */
