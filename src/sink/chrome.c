@@ -16,6 +16,8 @@ struct chrome {
     struct ft_timeline timeline; /* first */
     struct text *funcs; /* owned, by id */
     uint32_t nfuncs;
+    struct ft_strbuf where; /* "pid":1,"tid":2,"ts": of the track that was used last */
+    uint32_t where_of; /* its number; 0: none */
 };
 
 /* ---- pieces: each member of an object ends in a comma, the last is taken back ---------------- */
@@ -52,16 +54,20 @@ add_number(struct ft_strbuf *b, const char *key, uint64_t value)
     ft_strbuf_add_char(b, ',');
 }
 
-/* Microseconds, all of the ns. */
+/* Microseconds, all of the ns, and a comma. */
 static void
-add_time(struct ft_strbuf *b, const char *key, uint64_t ns)
+add_time(struct ft_strbuf *b, uint64_t ns)
 {
-    unsigned rest = (unsigned)(ns % 1000);
-    char digits[5] = {'.', (char)('0' + rest / 100), (char)('0' + rest / 10 % 10),
-                      (char)('0' + rest % 10), ','};
-    add_key(b, key);
-    ft_strbuf_add_u64(b, ns / 1000);
-    ft_strbuf_add(b, digits, sizeof(digits));
+    char digits[32];
+    size_t at = sizeof(digits);
+    digits[--at] = ',';
+    for (int i = 0; i < 4 || ns > 0; i++, ns /= 10) {
+        if (i == 3) {
+            digits[--at] = '.';
+        }
+        digits[--at] = (char)('0' + ns % 10);
+    }
+    ft_strbuf_add(b, digits + at, sizeof(digits) - at);
 }
 
 static void
@@ -88,6 +94,20 @@ add_track(struct ft_strbuf *b, const struct ft_timeline_lane *lane, struct ft_tr
     add_number(b, "tid", track.tid);
 }
 
+/* As add_track(), and the key of the time: made once as long as calls stay on a track. */
+static void
+add_where(struct chrome *c, const struct ft_timeline_lane *lane, struct ft_track track)
+{
+    if (c->where_of != track.number) {
+        ft_strbuf_clear(&c->where);
+        add_track(&c->where, lane, track);
+        add_key(&c->where, "ts");
+        c->where_of = c->where.failed ? 0 : track.number;
+        c->timeline.b.failed |= c->where.failed;
+    }
+    ft_strbuf_add(&c->timeline.b, c->where.data, c->where.len);
+}
+
 /* ---- functions ------------------------------------------------------------------------------- */
 
 static bool
@@ -97,7 +117,6 @@ make_func(struct text *text, const struct ft_func *f)
     ft_strbuf_init(&b);
     ft_strbuf_init(&s);
     ft_timeline_add_name(&s, f);
-    ft_strbuf_add_cstr(&b, "{\"ph\":\"X\",");
     add_text(&b, "name", (struct ft_str){s.data ? s.data : "", s.len});
     add_word(&b, "cat", f->flags & FT_FUNC_C ? "c" : "python");
     text->head = (uint32_t)b.len;
@@ -170,32 +189,77 @@ begin(struct ft_timeline *t, struct ft_timeline_open *o, const struct ft_call *c
     o->text_len = (uint32_t)b.len;
 }
 
+/* `phase` is what makes the object; the caller ends it. False: no memory. */
+static bool
+begin_call(struct chrome *c, const char *phase, const struct ft_timeline_lane *lane,
+           const struct ft_timeline_open *o)
+{
+    struct ft_strbuf *b = &c->timeline.b;
+    const struct text *func = func_text(c, o->func);
+    if (func == NULL) {
+        b->failed = true;
+        return false;
+    }
+    begin_object(b);
+    ft_strbuf_add_cstr(b, phase);
+    ft_strbuf_add(b, func->data, func->head);
+    add_where(c, lane, o->track);
+    add_time(b, o->since);
+    return true;
+}
+
+static void
+begin_args(struct chrome *c, const struct ft_timeline_open *o, bool whole)
+{
+    const struct text *func = &c->funcs[o->func->id];
+    ft_strbuf_add(&c->timeline.b, func->data + func->head, func->len - func->head);
+    if (whole) {
+        ft_strbuf_add(&c->timeline.b, o->text, o->text_len);
+    }
+}
+
 static void
 end(struct ft_timeline *t, const struct ft_timeline_lane *lane, const struct ft_timeline_open *o,
     uint64_t now, const struct ft_call *call, bool whole)
 {
     struct ft_strbuf *b = &t->b;
-    const struct text *func = func_text((struct chrome *)t, o->func);
-    if (func == NULL) {
-        b->failed = true;
+    struct chrome *c = (struct chrome *)t;
+    if (call == NULL) {
+        begin_object(b);
+        ft_strbuf_add_cstr(b, "{\"ph\":\"E\",");
+        add_where(c, lane, o->track);
+        add_time(b, now);
+        end_object(b);
         return;
     }
-    begin_object(b);
-    ft_strbuf_add(b, func->data, func->head);
-    add_track(b, lane, o->track);
-    add_time(b, "ts", o->since);
-    add_time(b, "dur", now - o->since);
-    ft_strbuf_add(b, func->data + func->head, func->len - func->head);
-    if (whole) {
-        ft_strbuf_add(b, o->text, o->text_len);
+    if (!begin_call(c, "{\"ph\":\"X\",", lane, o)) {
+        return;
     }
+    ft_strbuf_add(b, "\"dur\":", 6);
+    add_time(b, now - o->since);
+    begin_args(c, o, whole);
     add_word(b, "leave", ft_timeline_left(call));
-    if (whole && call != NULL) {
+    if (whole) {
         bool raised = call->way == FT_UNWIND || call->way == FT_C_RAISE;
         add_text(b, raised ? "exception" : "value", call->value);
     }
     end_object(b);
     ft_strbuf_add_char(b, '}');
+}
+
+/* As a pair: the innermost may have begun at the last known time, and where such a slice of no
+ * length lies, at the end of its caller's, only the order of a pair can tell. */
+static void
+unfinished(struct ft_timeline *t, const struct ft_timeline_lane *lane,
+           const struct ft_timeline_open *o)
+{
+    struct chrome *c = (struct chrome *)t;
+    if (begin_call(c, "{\"ph\":\"B\",", lane, o)) {
+        begin_args(c, o, true);
+        add_word(&t->b, "leave", ft_timeline_left(NULL));
+        end_object(&t->b);
+        ft_strbuf_add_char(&t->b, '}');
+    }
 }
 
 static void
@@ -204,8 +268,8 @@ lost(struct ft_timeline *t, const struct ft_timeline_lane *lane, uint64_t now, u
     struct ft_strbuf *b = &t->b;
     begin_object(b);
     ft_strbuf_add_cstr(b, "{\"ph\":\"i\",\"s\":\"t\",\"name\":\"events lost\",\"cat\":\"lost\",");
-    add_track(b, lane, lane->track);
-    add_time(b, "ts", now);
+    add_where((struct chrome *)t, lane, lane->track);
+    add_time(b, now);
     ft_strbuf_add_cstr(b, "\"args\":{\"events\":");
     ft_strbuf_add_u64(b, n);
     ft_strbuf_add_cstr(b, "}}");
@@ -265,6 +329,7 @@ free_chrome(struct ft_timeline *t)
         free(c->funcs[id].data);
     }
     free(c->funcs);
+    ft_strbuf_fini(&c->where);
     free(c);
 }
 
@@ -273,6 +338,7 @@ static const struct ft_timeline_ops ops = {
     .track = add_thread,
     .begin = begin,
     .end = end,
+    .unfinished = unfinished,
     .lost = lost,
     .finish = finish,
     .free = free_chrome,

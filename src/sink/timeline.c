@@ -225,6 +225,11 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 static void
 end_all(struct ft_timeline *t, struct ft_timeline_lane *lane)
 {
+    for (uint32_t i = 0; t->ops->unfinished != NULL && i < lane->depth; i++) {
+        size_t at = t->b.len;
+        t->ops->unfinished(t, lane, &lane->stack[i]);
+        lane->stack[i].untold |= !is_whole(t, at);
+    }
     while (lane->depth > 0) {
         end_top(t, lane, NULL);
     }

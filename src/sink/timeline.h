@@ -47,6 +47,10 @@ struct ft_timeline_ops {
     void (*end)(struct ft_timeline *t, const struct ft_timeline_lane *lane,
                 const struct ft_timeline_open *o, uint64_t now, const struct ft_call *call,
                 bool whole);
+    /* Of a format that writes a call at its end: that the end of this one is not known. They come
+     * outermost first, and end() of all of them follows. NULL: nothing to do. */
+    void (*unfinished)(struct ft_timeline *t, const struct ft_timeline_lane *lane,
+                       const struct ft_timeline_open *o);
     void (*lost)(struct ft_timeline *t, const struct ft_timeline_lane *lane, uint64_t now,
                  uint64_t n);
     void (*finish)(struct ft_timeline *t); /* what stands behind the last event; NULL: nothing */
