@@ -77,7 +77,7 @@ def test_slices_are_the_calls_of_the_recording(options, pyftrace, tmp_path: Path
         *("MainThread", "worker"),
         *(f"Task-{i}" for i in range(1, 5)),
     }
-    froms = {s.args.get("from") for s in found if s.name == "__main__.outer"}
+    froms = {s.args.get("from") for s in found if s.name == "outer (__main__)"}
     assert froms == {f"{tmp_path / 'app.py'}:20" if options else None}
 
 
@@ -98,9 +98,9 @@ def test_what_was_open_when_it_was_killed_is_unfinished(pyftrace, tmp_path: Path
     found = slices(dumped(pyftrace))
     timeline.check(found, timeline.expected(tmp_path / "pyftrace.data"))
     assert [(s.name, s.args.get("leave")) for s in found] == [
-        ("__main__.ordinary", None),
-        ("__main__.inner", "unfinished"),
-        ("__main__.outer", "unfinished"),
+        ("ordinary (__main__)", None),
+        ("inner (__main__)", "unfinished"),
+        ("outer (__main__)", "unfinished"),
     ]
 
 
@@ -110,7 +110,7 @@ def test_a_ring_begins_within_open_calls_and_says_what_it_lost(pyftrace, tmp_pat
     text = dumped(pyftrace)
     found = slices(text)
     timeline.check(found, timeline.expected(tmp_path / "pyftrace.data"))
-    trunk = next(s for s in found if s.name == "__main__.trunk")
+    trunk = next(s for s in found if s.name == "trunk (__main__)")
     assert trunk.args["enter"] == "open"
     assert trunk.begin is not None and trunk.begin <= min(s.begin or 0 for s in found)
     (lost,) = (e for e in read(text)["traceEvents"] if e["ph"] == "i")
@@ -132,7 +132,9 @@ def test_hostile_names_stay_in_their_strings(pyftrace, tmp_path: Path):
     pyftrace("record", "-q", "--args", "--values=safe", "app.py")
     found = slices(dumped(pyftrace))
     timeline.check(found, timeline.expected(tmp_path / "pyftrace.data"))
-    assert {f"__main__.{hostile.shown(name)}" for name in hostile.NAMES} <= {s.name for s in found}
+    assert {f"{hostile.shown(name)} (__main__)" for name in hostile.NAMES} <= {
+        s.name for s in found
+    }
 
 
 def test_a_recording_without_calls_is_a_document(pyftrace, tmp_path: Path):
@@ -151,7 +153,7 @@ def test_ctrl_c_leaves_a_document(pyftrace, tmp_path: Path):
     cut = slices((tmp_path / "out").read_text())
     assert 0 < 2 * len(cut) < timeline.RING_EVENTS
     unfinished = [s.name for s in cut if s.args.get("leave") == "unfinished"]
-    assert unfinished[-1:] == ["__main__.trunk"]
+    assert unfinished[-1:] == ["trunk (__main__)"]
 
 
 INTERRUPTED = """\

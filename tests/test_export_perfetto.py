@@ -155,7 +155,7 @@ def test_slices_are_the_calls_of_the_recording(options, pyftrace, tmp_path: Path
     pyftrace("record", "-q", *options, "app.py")
     trace = dumped(pyftrace, tmp_path)
     timeline.check(trace.slices, timeline.expected(tmp_path / "pyftrace.data"))
-    froms = {s.args.get("from") for s in trace.slices if s.name == "__main__.outer"}
+    froms = {s.args.get("from") for s in trace.slices if s.name == "outer (__main__)"}
     assert froms == {f"{tmp_path / 'app.py'}:20" if options else None}
 
 
@@ -175,9 +175,9 @@ def test_what_was_open_when_it_was_killed_is_unfinished(pyftrace, tmp_path: Path
     found = dumped(pyftrace, tmp_path).slices
     timeline.check(found, timeline.expected(tmp_path / "pyftrace.data"))
     assert [(s.name, s.args.get("leave")) for s in found] == [
-        ("__main__.ordinary", None),
-        ("__main__.inner", "unfinished"),
-        ("__main__.outer", "unfinished"),
+        ("ordinary (__main__)", None),
+        ("inner (__main__)", "unfinished"),
+        ("outer (__main__)", "unfinished"),
     ]
 
 
@@ -187,7 +187,7 @@ def test_a_ring_begins_within_open_calls_and_says_what_it_lost(pyftrace, tmp_pat
     trace = dumped(pyftrace, tmp_path)
     timeline.check(trace.slices, timeline.expected(tmp_path / "pyftrace.data"))
     opened = [s for s in trace.slices if s.args.get("enter") == "open"]
-    assert "__main__.trunk" in {s.name for s in opened}
+    assert "trunk (__main__)" in {s.name for s in opened}
     assert sum(trace.lost) + 2 * len(trace.slices) - len(opened) == timeline.RING_EVENTS
 
 
@@ -196,7 +196,9 @@ def test_hostile_names_stay_in_their_strings(pyftrace, tmp_path: Path):
     pyftrace("record", "-q", "--args", "--values=safe", "app.py")
     found = dumped(pyftrace, tmp_path).slices
     timeline.check(found, timeline.expected(tmp_path / "pyftrace.data"))
-    assert {f"__main__.{hostile.shown(name)}" for name in hostile.NAMES} <= {s.name for s in found}
+    assert {f"{hostile.shown(name)} (__main__)" for name in hostile.NAMES} <= {
+        s.name for s in found
+    }
     assert not any(hostile.HOSTILE.search(f"{s.name}{s.track}{s.args}") for s in found)
 
 

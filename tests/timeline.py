@@ -107,7 +107,7 @@ def _slice(begun, ended, below) -> Slice:
     return Slice(
         e.pid,
         track,
-        printable(f"{e.module}.{e.function}" if e.module else e.function),
+        printable(f"{e.function} ({e.module})" if e.module else e.function),
         "c" if e.event.startswith("c_") else "python",
         begun.t if begun else None,
         ended.t,

@@ -17,11 +17,12 @@
 void
 ft_timeline_add_name(struct ft_strbuf *b, const struct ft_func *func)
 {
-    if (func->shown_module.len > 0) {
-        ft_strbuf_add_str(b, func->shown_module);
-        ft_strbuf_add_char(b, '.');
-    }
     ft_strbuf_add_str(b, func->shown_name);
+    if (func->shown_module.len > 0) {
+        ft_strbuf_add_cstr(b, " (");
+        ft_strbuf_add_str(b, func->shown_module);
+        ft_strbuf_add_char(b, ')');
+    }
 }
 
 void

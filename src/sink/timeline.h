@@ -74,7 +74,7 @@ bool ft_timeline_init(struct ft_timeline *t, const struct ft_timeline_ops *ops,
 /* What init took, of one that was not given out. */
 void ft_timeline_fini(struct ft_timeline *t);
 
-/* "module.function", printable. */
+/* "function (module)", printable: a narrow slice has room for the beginning only. */
 void ft_timeline_add_name(struct ft_strbuf *b, const struct ft_func *func);
 /* "FILE:LINE", printable; nothing of a C callable. */
 void ft_timeline_add_place(struct ft_strbuf *b, const struct ft_func *func, uint32_t line);

@@ -5,10 +5,13 @@
  * was entered; two walks tell the same. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "files.h"
+#include "sink/chrome.h"
 #include "sink/dump.h"
 #include "sink/output.h"
+#include "sink/perfetto.h"
 #include "sink/select.h"
 #include "sink/table.h"
 #include "sink/text.h"
@@ -27,7 +30,7 @@ enum plan {
     PLAN_UNTIL = 1 << 4,
     PLAN_SELECT = 1 << 5,
     PLAN_LEAST = 1 << 6,
-    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls */
+    PLAN_OTHER = 1 << 7,     /* colours, paths, raw, C calls; a timeline for a tree */
 };
 
 /* ---- a sink that judges ---------------------------------------------------------------------- */
@@ -204,7 +207,9 @@ sink_of(unsigned plan, struct ft_output *out)
     case 1:
         return ft_table_new(true);
     case 2:
-        return ft_tree_new();
+        return !other            ? ft_tree_new()
+               : plan & PLAN_MERGED ? ft_perfetto_new(out)
+                                    : ft_chrome_new(out);
     default:
         return ft_dump_new(out, other);
     }
@@ -237,7 +242,7 @@ sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
     if ((plan & PLAN_SINK) == 1) {
         render(sink, walk, plan);
     }
-    else if ((plan & PLAN_SINK) == 2) {
+    else if ((plan & (PLAN_SINK | PLAN_OTHER)) == 2) {
         size_t n;
         uint64_t unkept;
         const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
@@ -247,9 +252,11 @@ sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan)
     }
     sink->ops->close(sink);
     out->close(out);
-    if ((plan & PLAN_SINK) == 0 && !(plan & PLAN_OTHER)) {
+    bool chrome = (plan & (PLAN_SINK | PLAN_OTHER | PLAN_MERGED)) == (2 | PLAN_OTHER);
+    if (chrome || ((plan & PLAN_SINK) == 0 && !(plan & PLAN_OTHER))) {
         MUST(is_lines(b.data, b.len));
     }
+    MUST(!chrome || (b.len > 4 && memcmp(b.data + b.len - 4, "\n]}\n", 4) == 0));
     ft_strbuf_fini(&b);
     return events;
 }

@@ -86,17 +86,17 @@ def test_it_finds_what_the_recording_holds(
 
     counts = dict(perfetto.ask("select name, count() from slice group by name"))
     assert counts == {
-        **{"__main__.leaf": 83, "__main__.branch": 8, "__main__.fail": 1},
-        **{"__main__.numbers": 4, "__main__.step": 4, "__main__.main": 2},
+        **{"leaf (__main__)": 83, "branch (__main__)": 8, "fail (__main__)": 1},
+        **{"numbers (__main__)": 4, "step (__main__)": 4, "main (__main__)": 2},
     }
     times = dict(perfetto.ask("select name, sum(dur) from slice group by name"))
     rows = pyftrace.open(recording / "pyftrace.data").report().rows
-    assert times == {f"__main__.{row.function}": row.total_ns for row in rows}
+    assert times == {f"{row.function} (__main__)": row.total_ns for row in rows}
     callers = perfetto.ask(
         "select p.name, count() from slice s left join slice p on s.parent_id = p.id"
-        " where s.name = '__main__.leaf' group by p.name order by p.name"
+        " where s.name = 'leaf (__main__)' group by p.name order by p.name"
     )
-    assert callers == [["__main__.branch", 80], ["__main__.fail", 1], ["__main__.step", 2]]
+    assert callers == [["branch (__main__)", 80], ["fail (__main__)", 1], ["step (__main__)", 2]]
     names = {
         *perfetto_names(perfetto, "select thread.name from thread join thread_track using(utid)"),
         *perfetto_names(perfetto, "select track.name from track join slice on track.id = track_id"),
@@ -104,7 +104,7 @@ def test_it_finds_what_the_recording_holds(
     assert names >= {"MainThread", "worker-1", "Task-1", "Task-2", "Task-3"}
     left = perfetto.ask(
         "select display_value from args join slice using(arg_set_id)"
-        " where slice.name = '__main__.fail' and key in ('args.leave', 'debug.leave',"
+        " where slice.name = 'fail (__main__)' and key in ('args.leave', 'debug.leave',"
         " 'args.exception', 'debug.exception') order by 1"
     )
     assert left == [["ValueError: bad"], ["unwind"]]
