@@ -1,6 +1,6 @@
 /* A file is a sequence of packets: a length and fields, each a tag (number << 3 | kind) and a
- * varint or bytes. A slice is two packets, written when it begins and when it ends, so nothing waits
- * here. Field numbers are those of Perfetto's published .proto files. */
+ * varint or bytes. A slice is two packets, written when it begins and when it ends, so nothing
+ * waits here. Field numbers are those of Perfetto's published .proto files. */
 #include "sink/perfetto.h"
 
 #include <stdlib.h>

@@ -43,7 +43,7 @@ struct ft_timeline_ops {
     /* `before`: it was open already at this time, and of the call only the function is known. */
     void (*begin)(struct ft_timeline *t, struct ft_timeline_open *o, const struct ft_call *call,
                   bool before);
-    /* NULL: its end is not known. False in `whole`: without texts, there is too little memory. */
+    /* `call` NULL: its end is not known. `whole` false: without texts, for want of memory. */
     void (*end)(struct ft_timeline *t, const struct ft_timeline_lane *lane,
                 const struct ft_timeline_open *o, uint64_t now, const struct ft_call *call,
                 bool whole);
