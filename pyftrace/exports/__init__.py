@@ -30,15 +30,17 @@ FORMATS = {
     for row in (
         Format("jsonl", "every event, a JSON object a line", sink=True, merged=True),
         Format("raw", "every event, a plain line, for grep and awk", sink=True, merged=True),
+        Format("csv", "every event, a row each: spreadsheets", sink=True, merged=True),
+        Format("sqlite", "every call, a row each, in a database: sqlite3", "path"),
         Format("folded", "stacks and their time, a line each: flamegraph.pl, speedscope, inferno"),
-        Format("uftrace", "a directory for uftrace: replay, report, tui", to="path", sink=True),
         Format("speedscope", "every call over time, or many added up: speedscope.app"),
+        Format("chrome", "a timeline as JSON, as chrome://tracing had it: Perfetto", sink=True),
+        Format("perfetto", "a timeline in Perfetto's own, smaller format", "binary", sink=True),
+        Format("uftrace", "a directory for uftrace: replay, report, tui", to="path", sink=True),
         Format("pstats", "totals and callers as cProfile has them: pstats, snakeviz", "binary"),
         Format("callgrind", "totals and callers: callgrind_annotate, kcachegrind"),
         Format("mermaid", "who calls whom, a flowchart: GitHub, mermaid"),
         Format("graphviz", "who calls whom, a graph coloured by time: dot"),
-        Format("csv", "every event, a row each: spreadsheets", sink=True, merged=True),
-        Format("sqlite", "every call, a row each, in a database: sqlite3", "path"),
     )
 }
 
@@ -88,8 +90,10 @@ class Source:
 
     def walk(self, tap: _engine.Tap, merged: bool = False) -> None:
         """Tell a tap of the engine the events."""
-        self.recording.walk(tap, merged=merged, progress=self._progress, **self.part)
-        tap.flush()
+        try:
+            self.recording.walk(tap, merged=merged, progress=self._progress, **self.part)
+        finally:  # also what was interrupted ends as its format wants it
+            tap.flush()
         self.taps.append(tap)
 
     def _keywords(self) -> dict[str, Any]:

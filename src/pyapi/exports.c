@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "pyapi/pyapi.h"
+#include "sink/chrome.h"
 #include "sink/dump.h"
+#include "sink/perfetto.h"
 #include "sink/uftrace.h"
 
 static struct ft_sink *
@@ -27,6 +29,8 @@ static const struct ft_export exports[] = {
     {"jsonl", open_jsonl, NULL},
     {"raw", open_raw, NULL},
     {"csv", open_csv, NULL},
+    {"chrome", ft_chrome_new, NULL},
+    {"perfetto", ft_perfetto_new, NULL},
     {"uftrace", ft_uftrace_new, ft_uftrace_folder},
 };
 

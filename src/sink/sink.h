@@ -63,6 +63,7 @@ struct ft_thread_info {
     uint64_t pid;
     bool other; /* a recorded process that is not the first: its pid is told in the tree */
     struct ft_str name; /* printable; "MainThread", "worker-1" */
+    struct ft_str process; /* recorded: the command line that it is of, printable; may be empty */
     /* The innermost `most` of the calls that the lane was told of and that are not over, innermost
      * first; gives how many. To be asked from within enter (what is entered is left out) or leave
      * (what is left is still there) of that lane, for a sink that NEEDS the time. NULL: a producer

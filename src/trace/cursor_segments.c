@@ -188,6 +188,7 @@ tell_open(struct ft_cursor *c)
     c->call.depth = c->base + c->opens++;
     c->call.time = o->since;
     c->call.activation = o->activation;
+    c->call.task = c->task.serial && c->call.depth + 1 >= c->task_depth ? &c->task : NULL;
     return FT_STEP_OPEN;
 }
 

@@ -144,16 +144,41 @@ ft_merge_step(struct ft_merge *m, enum ft_step *step)
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
+/* The fact of that name, "" where there is none. */
+static struct ft_str
+fact_of(const struct ft_trace_process *p, const char *key)
+{
+    const char *s = p->facts.data ? p->facts.data : "", *end = s + p->facts.len;
+    while (s < end) {
+        const char *value = memchr(s, '\0', (size_t)(end - s));
+        const char *stop = value ? memchr(value + 1, '\0', (size_t)(end - value - 1)) : NULL;
+        if (stop == NULL) {
+            break;
+        }
+        if (strcmp(s, key) == 0) {
+            return (struct ft_str){value + 1, (size_t)(stop - value - 1)};
+        }
+        s = stop + 1;
+    }
+    return FT_STR("");
+}
+
 static void *
 begin(struct ft_trace *t, struct ft_sink *sink, const struct ft_trace_thread *thread)
 {
     bool other = thread->process->head.pid != t->processes[0].head.pid;
+    struct ft_strbuf command;
+    ft_strbuf_init(&command);
+    ft_strbuf_add_printable(&command, fact_of(thread->process, "command"));
     struct ft_thread_info info = {.serial = thread->serial,
                                   .native_id = thread->native,
                                   .pid = thread->process->head.pid,
                                   .other = other,
-                                  .name = {thread->name, strlen(thread->name)}};
-    return sink->ops->thread_begin(sink, &info);
+                                  .name = {thread->name, strlen(thread->name)},
+                                  .process = {command.data ? command.data : "", command.len}};
+    void *lane = sink->ops->thread_begin(sink, &info);
+    ft_strbuf_fini(&command);
+    return lane;
 }
 
 static void

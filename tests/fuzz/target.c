@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "files.h"
+#include "sink/chrome.h"
 #include "sink/dump.h"
 #include "sink/edges.h"
 #include "sink/output.h"
+#include "sink/perfetto.h"
 #include "sink/select.h"
 #include "sink/table.h"
 #include "sink/tail.h"
@@ -192,7 +194,7 @@ render(struct ft_sink *sink, const struct ft_walk *walk, unsigned plan)
 }
 
 /* Two bits are the plan's, two of the input's length. */
-enum which { TEXT, TABLE, TREE, JSON, TAIL, EDGES, UFTRACE, CSV, RAW, NSINKS };
+enum which { TEXT, TABLE, TREE, JSON, TAIL, EDGES, UFTRACE, CSV, RAW, CHROME, PERFETTO, NSINKS };
 
 static struct ft_sink *
 sink_of(enum which which, unsigned plan, struct ft_output *out)
@@ -218,6 +220,10 @@ sink_of(enum which which, unsigned plan, struct ft_output *out)
         return ft_dump_new(out, FT_DUMP_CSV);
     case RAW:
         return ft_dump_new(out, FT_DUMP_RAW);
+    case CHROME:
+        return ft_chrome_new(out);
+    case PERFETTO:
+        return ft_perfetto_new(out);
     default:
         return ft_text_new(&options, out);
     }
@@ -327,9 +333,10 @@ sink_walk(struct ft_trace *t, const struct ft_walk *walk, unsigned plan, enum wh
     }
     sink->ops->close(sink);
     out->close(out);
-    if (which == TEXT && !(plan & PLAN_OTHER)) {
+    if (which == CHROME || (which == TEXT && !(plan & PLAN_OTHER))) {
         MUST(is_lines(b.data, b.len));
     }
+    MUST(which != CHROME || (b.len > 4 && memcmp(b.data + b.len - 4, "\n]}\n", 4) == 0));
     ft_strbuf_fini(&b);
     return events;
 }
