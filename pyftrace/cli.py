@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "html", "tui", "completion", "merge",
+    "html", "tui", "merge",
 )  # fmt: skip
 
 VERBS = {
@@ -25,6 +25,7 @@ VERBS = {
     "diff": "what is called more often, or takes longer, than in another recording",
     "info": "what a recording holds, and whether all",
     "dump": "every event of a recording, as JSON lines",
+    "completion": "a script for the shell, which completes all this: bash, zsh or fish",
 }
 
 EXAMPLES = """\
@@ -67,14 +68,8 @@ def help_text() -> str:
         "TARGET: a script, a directory or zip with __main__.py, -m MODULE, -c CODE, - (standard",
         "input), or a Python console script on PATH. Everything after it belongs to it.",
     ]
-    lines += option_lines(
-        (row.group, row, row.help)
-        for row in opts.TABLE
-        if row.group not in (opts.HIDDEN, opts.RECORD)
-    )
+    lines += option_lines(rows())
     lines += [
-        f"  {'-V, --version':<32}  print the version",
-        f"  {'-h, --help':<32}  print this help",
         "",
         "Verbs (pyftrace VERB -h tells more; DIR is pyftrace.data unless given):",
         *(f"  {verb:<32}  {what}" for verb, what in VERBS.items()),
@@ -87,19 +82,37 @@ def help_text() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
-    """(group, row, what it does) as lines, a heading over each group."""
+def rows(record: bool = False) -> "list[opts.Row]":
+    """The options of pyftrace itself, or of its verb record, that help shows, group by group."""
+    if not record:
+        hidden = (opts.HIDDEN, opts.RECORD)
+        return [*(row for row in opts.TABLE if row.group not in hidden), *opts.ENDS]
+    scope = [row for row in opts.TABLE if row.group == opts.SCOPE]
+    own = [row for row in opts.TABLE if row.group == opts.RECORD or row.dest in RECORD_ALSO]
+    return [
+        *(_of_record(row, opts.SCOPE) for row in scope),
+        *(_of_record(row, opts.RECORD) for row in [*own, opts.ENDS[-1]]),
+    ]
+
+
+def _of_record(row: opts.Row, group: str) -> opts.Row:
+    text, metavar = RECORD_WORDS.get(row.dest, (row.help, row.metavar))
+    return opts.Row(" ".join(row.names), row.dest, row.kind, group, text, metavar, row.choices)
+
+
+def option_lines(rows: "Iterable[opts.Row]") -> "list[str]":
+    """A line for each, a heading over each group."""
     lines: list[str] = []
     shown = ""
-    for group, row, text in rows:
-        if group != shown:
-            shown = group
-            lines += ["", f"{group}:"]
+    for row in rows:
+        if row.group != shown:
+            shown = row.group
+            lines += ["", f"{shown}:"]
         names = ", ".join(row.names) + (f" {row.metavar}" if row.metavar else "")
         if len(names) > 32:
             lines.append(f"  {names}")
             names = ""
-        lines.append(f"  {names:<32}  {text}")
+        lines.append(f"  {names:<32}  {row.help}")
     return lines
 
 
@@ -111,23 +124,18 @@ def record_help() -> str:
         "Write a recording of TARGET, and of the processes it starts, into a directory. TARGET is",
         "as for pyftrace itself, or any command: what it starts that is Python is recorded.",
     ]
-    for group in (opts.SCOPE, opts.RECORD):
-        lines += option_lines(
-            (group, row, RECORD_WORDS.get(row.dest, row.help))
-            for row in opts.TABLE
-            if row.group == group or (group == opts.RECORD and row.dest in RECORD_ALSO)
-        )
+    lines += option_lines(rows(record=True))
     return "\n".join([*lines, "", RECORD_EXAMPLES]).rstrip() + "\n"
 
 
 RECORD_ALSO = ("args", "values", "value_length", "output", "quiet")
-# What an option does to a recording, where that differs.
+# What an option does to a recording, and what it takes, where that differs.
 RECORD_WORDS = {
-    "args": "record arguments too",
-    "values": "record values: safe, str, none (none)",
-    "output": "write into this directory (pyftrace.data)",
-    "quiet": "no closing line",
-    "depth": "record at most N levels",
+    "args": ("record arguments too", ""),
+    "values": ("record values: safe, str, none (none)", "MODE"),
+    "output": ("write into this directory (pyftrace.data)", "DIR"),
+    "quiet": ("no closing line", ""),
+    "depth": ("record at most N levels", "N"),
 }
 
 

@@ -19,7 +19,10 @@ from pyftrace.recording import Recording, checked_span
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for a mistake, as everywhere."""
+    """One line for a mistake, as everywhere. ``words``: what an option's value may be, where not
+    argparse checks that."""
+
+    words: dict[str, tuple[str, ...]]
 
     def error(self, message: str) -> NoReturn:
         sys.exit(refuse(f"{message} (pyftrace {self.prog.split()[-1]} -h)", 2))
@@ -27,13 +30,15 @@ class Parser(argparse.ArgumentParser):
 
 def bare_parser(verb: str, what: str, examples: str) -> Parser:
     """A parser with examples at its end."""
-    return Parser(
+    found = Parser(
         prog=f"pyftrace {verb}",
         description=what,
         epilog="Examples:\n" + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    found.words = {}
+    return found
 
 
 def parser(verb: str, what: str, examples: str) -> Parser:

@@ -16,8 +16,8 @@ EXAMPLES = """\
 """
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser(
         "dump",
         "A recording as other programs read it: every event, or the calls added up.",
@@ -26,7 +26,13 @@ def main(words: list[str]) -> int:
     common.add_selection(p)
     p.add_argument("--format", metavar="FORMAT", default="jsonl", help="one of those below (jsonl)")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
-    a = p.parse_args(words)
+    p.words["format"] = tuple(FORMATS)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _dump(a))
 
 

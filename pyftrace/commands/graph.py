@@ -19,8 +19,8 @@ EXAMPLES = """\
 _Key = tuple[str, str, int]  # a function's name, file and line
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser(
         "graph",
         "The calls of a recording, added up: each line is a function called from the one above it,"
@@ -42,7 +42,12 @@ def main(words: list[str]) -> int:
     )
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
-    a = p.parse_args(words)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _graph(a))
 
 
