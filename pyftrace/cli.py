@@ -68,7 +68,7 @@ def help_text() -> str:
         "TARGET: a script, a directory or zip with __main__.py, -m MODULE, -c CODE, - (standard",
         "input), or a Python console script on PATH. Everything after it belongs to it.",
     ]
-    lines += option_lines(rows())
+    lines += option_lines((row.group, row, row.help) for row in rows())
     lines += [
         "",
         "Verbs (pyftrace VERB -h tells more; DIR is pyftrace.data unless given):",
@@ -100,19 +100,19 @@ def _of_record(row: opts.Row, group: str) -> opts.Row:
     return opts.Row(" ".join(row.names), row.dest, row.kind, group, text, metavar, row.choices)
 
 
-def option_lines(rows: "Iterable[opts.Row]") -> "list[str]":
-    """A line for each, a heading over each group."""
+def option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
+    """(group, row, what it does) as lines, a heading over each group."""
     lines: list[str] = []
     shown = ""
-    for row in rows:
-        if row.group != shown:
-            shown = row.group
+    for group, row, text in rows:
+        if group != shown:
+            shown = group
             lines += ["", f"{shown}:"]
         names = ", ".join(row.names) + (f" {row.metavar}" if row.metavar else "")
         if len(names) > 32:
             lines.append(f"  {names}")
             names = ""
-        lines.append(f"  {names:<32}  {row.help}")
+        lines.append(f"  {names:<32}  {text}")
     return lines
 
 
@@ -124,7 +124,7 @@ def record_help() -> str:
         "Write a recording of TARGET, and of the processes it starts, into a directory. TARGET is",
         "as for pyftrace itself, or any command: what it starts that is Python is recorded.",
     ]
-    lines += option_lines(rows(record=True))
+    lines += option_lines((row.group, row, row.help) for row in rows(record=True))
     return "\n".join([*lines, "", RECORD_EXAMPLES]).rstrip() + "\n"
 
 

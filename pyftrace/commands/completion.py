@@ -18,9 +18,10 @@ def parser() -> common.Parser:
     """What it takes."""
     p = common.bare_parser(
         "completion",
-        "A script for a shell: with it, the tab key completes verbs, options and their values,"
-        " files and recordings.",
+        "A script for a shell: with it, the tab key completes verbs, options and their values,\n"
+        "files and recordings.",
         EXAMPLES,
+        operands="SHELL",
     )
     p.add_argument("shell", choices=shells.SHELLS, metavar="SHELL", help="bash, zsh or fish")
     return p

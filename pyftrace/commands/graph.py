@@ -23,8 +23,8 @@ def parser() -> common.Parser:
     """What it takes."""
     p = common.parser(
         "graph",
-        "The calls of a recording, added up: each line is a function called from the one above it,"
-        " with its total time, self time and number of calls.",
+        "The calls of a recording, added up: each line is a function called from the one\n"
+        "above it, with its total time, self time and number of calls.",
         EXAMPLES,
     )
     common.add_selection(p)

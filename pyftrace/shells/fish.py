@@ -52,6 +52,10 @@ end
 
 function __pyftrace_target # its words are completed as if pyftrace were not there
     set -l words (__pyftrace_words)[2..-1]
+    if string match -q -- '-*' $words[1]
+        __fish_complete_path (commandline -ct)
+        return
+    end
     complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
 end
 
@@ -61,7 +65,7 @@ function __pyftrace_list # WORDS: those that are not there yet, behind those tha
     for word in $argv
         contains -- $word (string split , -- $typed); and continue
         test -n "$before"; and contains -- $word @ALONE@; and continue
-        echo $before$word
+        echo "$before$word"
     end
 end
 

@@ -27,6 +27,10 @@ _pyftrace_target() {
     _files
 }
 
+_pyftrace_behind() { # the target: as if pyftrace were not there
+    if [[ $words[1] == - ]]; then _files; else _normal; fi
+}
+
 _pyftrace() {
     local command=
     if (( CURRENT > 2 )); then
@@ -78,10 +82,10 @@ def _case(command: Command) -> list[str]:
             for name in row.names
         ]
         first = "_files" if command.name else "_pyftrace_target"
-        specs += [f"(-)1: :{first}", "*:: :_normal"]
+        specs += [f"(-)1: :{first}", "*:: :_pyftrace_behind"]
     elif command.operand.kind:
         specs.append("*:" + _value(command.operand))
-    begin = "_arguments -s -S" + (" -A '-*'" if target else "")
+    begin = "_arguments -s -S" + (" -A '-?*'" if target else "")
     return [
         f"    {command.name or _quoted('')})",
         f"        {begin} : \\",
@@ -103,9 +107,9 @@ def _specs(option: Option) -> list[str]:
 
 def _value(value: Value) -> str:
     """Its description, and how it is completed."""
-    how = {FILES: "_files", FOLDERS: "_files -/"}.get(value.kind, " ")
+    how = {FILES: "_files", FOLDERS: "_path_files -/"}.get(value.kind, " ")
     if value.kind == "list":
-        how = f"_pyftrace_list {' '.join(value.words)}"
+        how = f" _pyftrace_list {' '.join(value.words)}"
     elif value.words:
         how = f"({' '.join(value.words)})"
     return f"{_name(value.name)}:{how}"
