@@ -107,7 +107,7 @@ def option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
     for group, row, text in rows:
         if group != shown:
             shown = group
-            lines += ["", f"{shown}:"]
+            lines += ["", f"{group}:"]
         names = ", ".join(row.names) + (f" {row.metavar}" if row.metavar else "")
         if len(names) > 32:
             lines.append(f"  {names}")
