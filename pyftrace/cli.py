@@ -24,7 +24,7 @@ VERBS = {
     "graph": "the calls of a recording, added up",
     "diff": "what is called more often, or takes longer, than in another recording",
     "info": "what a recording holds, and whether all",
-    "dump": "every event of a recording, as JSON lines",
+    "dump": "a recording as other programs read it: JSON lines, folded stacks and others",
     "completion": "a script for the shell, which completes all this: bash, zsh or fish",
 }
 
