@@ -207,7 +207,8 @@ def test_the_readme_has_the_platforms_of_the_classifiers():
 def test_windows_is_refused_in_a_line(clone: Path):
     pytest.importorskip("setuptools")
     code = (
-        "import runpy, sys, setuptools, setuptools.command.editable_wheel\n"
+        "import runpy, sys\n"
+        "from setuptools.command import build_ext, build_py, editable_wheel\n"
         "sys.platform = 'win32'; sys.argv = ['setup.py', 'build']\n"
         "runpy.run_path('setup.py', run_name='__main__')"
     )
