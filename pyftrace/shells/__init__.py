@@ -1,7 +1,7 @@
 """What the command line takes, as data, and files that make of it a script for a shell each.
 
-It is gathered from the table of options and the verbs' own parsers, so that a shell, and
-the manual page, offer what is understood."""
+It is gathered from the table of options and the verbs' own parsers, so that a shell offers
+what is understood."""
 
 from importlib import import_module
 from typing import NamedTuple

@@ -43,7 +43,7 @@ _pyftrace_waiting() { # COMMAND WORD: sets waiting, to the option in WORD whose 
 }
 
 _pyftrace_offer() { # TYPED BEFORE PIECE: of kind and words what begins with TYPED, behind BEFORE
-    local typed=$1 before=$2 word listed
+    local typed=$1 before=$2 word listed=''
     case $kind in
     files | target) return ;;
     folders)
