@@ -141,8 +141,20 @@ START: dict[str, Callable[[Path, Path, dict[str, str]], Shell]] = {
 
 
 def installed(name: str) -> bool:
-    """Whether the shell is there, in a version that the script is for."""
+    """Whether the shell is there, in a version that the script is for, and a terminal for it."""
+    if name != "fish" and not _has_terminals():
+        return False
     if name == "bash" and shutil.which("bash"):
         number = "echo ${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}"
         return int(subprocess.check_output(["bash", "-c", number])) >= 44
     return shutil.which(name) is not None
+
+
+def _has_terminals() -> bool:
+    try:
+        ends = pty.openpty()
+    except OSError:  # a chroot may have none
+        return False
+    for end in ends:
+        os.close(end)
+    return True
