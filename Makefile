@@ -8,7 +8,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
 	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers \
-	pictures
+	pictures dist wheels man
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -32,6 +32,9 @@ help:
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
 	@echo '               PROVE=1: are worse engines caught? valgrind, strace)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
+	@echo 'make man       docs/pyftrace.1, from what the command line takes'
+	@echo 'make dist      the sdist and a wheel into dist, checked and tried'
+	@echo 'make wheels    and wheels for every Python there is (root, a chroot)'
 	@echo 'make clean     remove what was built'
 	@echo 'PYTHON=...     which CPython (>= 3.12) to use; the newest found otherwise'
 
@@ -52,6 +55,10 @@ $(VENV)/.test-tools: tools/requirements-test.txt | $(BIN)/python
 
 $(VENV)/.lint-tools: tools/requirements-lint.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-lint.txt
+	@touch $@
+
+$(VENV)/.dist-tools: tools/requirements-dist.txt | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-dist.txt
 	@touch $@
 
 build: $(VENV)/.built
@@ -120,6 +127,15 @@ pictures: $(VENV)/.built $(VENV)/.test-tools
 
 gate: $(VENV)/.test-tools
 	$(BIN)/python -P bench/gate.py $(if $(UPDATE),--update) $(if $(PROVE),--prove) $(ARGS)
+
+man: $(VENV)/.built
+	$(BIN)/python -P tools/make-man >docs/pyftrace.1
+
+dist: $(VENV)/.dist-tools
+	tools/make-dist dist
+
+wheels: dist
+	tools/make-wheels dist
 
 matrix:
 	tools/matrix

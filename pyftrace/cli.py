@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "tui", "completion", "merge",
+    "tui", "merge",
 )  # fmt: skip
 
 VERBS = {
@@ -25,7 +25,8 @@ VERBS = {
     "diff": "what is called more often, or takes longer, than in another recording",
     "info": "what a recording holds, and whether all",
     "html": "a recording, or what differs between two, as a page for a browser",
-    "dump": "every event of a recording, as JSON lines",
+    "dump": "a recording as other programs read it: JSON lines, timelines, tables and others",
+    "completion": "a script for the shell, which completes all this: bash, zsh or fish",
 }
 
 EXAMPLES = """\
@@ -68,14 +69,8 @@ def help_text() -> str:
         "TARGET: a script, a directory or zip with __main__.py, -m MODULE, -c CODE, - (standard",
         "input), or a Python console script on PATH. Everything after it belongs to it.",
     ]
-    lines += option_lines(
-        (row.group, row, row.help)
-        for row in opts.TABLE
-        if row.group not in (opts.HIDDEN, opts.RECORD)
-    )
+    lines += option_lines((row.group, row, row.help) for row in rows())
     lines += [
-        f"  {'-V, --version':<32}  print the version",
-        f"  {'-h, --help':<32}  print this help",
         "",
         "Verbs (pyftrace VERB -h tells more; DIR is pyftrace.data unless given):",
         *(f"  {verb:<32}  {what}" for verb, what in VERBS.items()),
@@ -86,6 +81,24 @@ def help_text() -> str:
         EXAMPLES,
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def rows(record: bool = False) -> "list[opts.Row]":
+    """The options of pyftrace itself, or of its verb record, that help shows, group by group."""
+    if not record:
+        hidden = (opts.HIDDEN, opts.RECORD)
+        return [*(row for row in opts.TABLE if row.group not in hidden), *opts.ENDS]
+    scope = [row for row in opts.TABLE if row.group == opts.SCOPE]
+    own = [row for row in opts.TABLE if row.group == opts.RECORD or row.dest in RECORD_ALSO]
+    return [
+        *(_of_record(row, opts.SCOPE) for row in scope),
+        *(_of_record(row, opts.RECORD) for row in [*own, opts.ENDS[-1]]),
+    ]
+
+
+def _of_record(row: opts.Row, group: str) -> opts.Row:
+    text, metavar = RECORD_WORDS.get(row.dest, (row.help, row.metavar))
+    return opts.Row(" ".join(row.names), row.dest, row.kind, group, text, metavar, row.choices)
 
 
 def option_lines(rows: "Iterable[tuple[str, opts.Row, str]]") -> "list[str]":
@@ -112,23 +125,18 @@ def record_help() -> str:
         "Write a recording of TARGET, and of the processes it starts, into a directory. TARGET is",
         "as for pyftrace itself, or any command: what it starts that is Python is recorded.",
     ]
-    for group in (opts.SCOPE, opts.RECORD):
-        lines += option_lines(
-            (group, row, RECORD_WORDS.get(row.dest, row.help))
-            for row in opts.TABLE
-            if row.group == group or (group == opts.RECORD and row.dest in RECORD_ALSO)
-        )
+    lines += option_lines((row.group, row, row.help) for row in rows(record=True))
     return "\n".join([*lines, "", RECORD_EXAMPLES]).rstrip() + "\n"
 
 
 RECORD_ALSO = ("args", "values", "value_length", "output", "quiet")
-# What an option does to a recording, where that differs.
+# What an option does to a recording, and what it takes, where that differs.
 RECORD_WORDS = {
-    "args": "record arguments too",
-    "values": "record values: safe, str, none (none)",
-    "output": "write into this directory (pyftrace.data)",
-    "quiet": "no closing line",
-    "depth": "record at most N levels",
+    "args": ("record arguments too", ""),
+    "values": ("record values: safe, str, none (none)", "MODE"),
+    "output": ("write into this directory (pyftrace.data)", "DIR"),
+    "quiet": ("no closing line", ""),
+    "depth": ("record at most N levels", "N"),
 }
 
 

@@ -12,6 +12,7 @@ SORT_KEYS = ("total", "self", "calls", "avg", "min", "max", "name")
 COLUMNS = ("self", "avg", "min", "max", "resumes", "module", "where")
 FORMATS = ("table", "json", "csv")
 VALUES = ("safe", "str", "none")
+ALONE = ("all", "none")  # stand for a whole list
 COLORS = ("auto", "always", "never")
 DEFAULT_COLUMNS = ("self", "avg", "where")
 
@@ -46,6 +47,11 @@ class Row:
     @property
     def takes_value(self) -> bool:
         return self.kind not in ("flag", "unflag", "count")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What its value may be, where that is one of a few words, or a list of them."""
+        return self.choices + (ALONE if self.kind == "columns" else ())
 
 
 SCOPE, TREE, REPORT, RECORD, OUTPUT, HIDDEN = (
@@ -100,6 +106,18 @@ TABLE = (
     Row("--package", "package", "text", HIDDEN, "the package of -m", "PKG"),
 )  # fmt: skip
 
+# What ends the options, and what is a target though it looks like an option.
+ENDS = (
+    Row("-V --version", "", "flag", OUTPUT, "print the version"),
+    Row("-h --help", "", "flag", OUTPUT, "print this help"),
+)
+TARGETS = (
+    Row("-m", "", "target", OUTPUT, "run a module, as python -m does", "MODULE"),
+    Row("-c", "", "target", OUTPUT, "run code, as python -c does", "CODE"),
+)
+
+_END = {name: row.names[0] for row in ENDS for name in row.names}
+_TARGET = tuple(name for row in TARGETS for name in row.names)
 _BY_NAME = {name: row for row in TABLE for name in row.names}
 
 OF_THE_TREE = ("time", "path", "color")  # how it looks: said when a recording is looked at
@@ -391,10 +409,10 @@ def parse(words: "list[str]") -> "tuple[dict[str, Any], list[str], str | None]":
         word = words[at]
         if word == "--":
             return fields, words[at + 1 :], "--"
-        if word == "-" or not word.startswith("-") or word[:2] in ("-m", "-c"):
+        if word == "-" or not word.startswith("-") or word[:2] in _TARGET:
             break
-        if word in ("-h", "--help", "-V", "--version"):
-            return fields, words[at + 1 :], "-h" if word in ("-h", "--help") else "-V"
+        if word in _END:
+            return fields, words[at + 1 :], _END[word]
         at += 1
         if word.startswith("--"):
             at = _long(fields, word, words, at)

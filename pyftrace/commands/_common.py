@@ -14,33 +14,81 @@ from contextlib import contextmanager
 from typing import IO, Any, NoReturn
 
 from pyftrace import folder
-from pyftrace.options import OptionError, checked_duration, checked_int, printable
+from pyftrace.cli import option_lines
+from pyftrace.options import ENDS, OptionError, Row, checked_duration, checked_int, printable
 from pyftrace.recording import Recording, checked_span
 
 NOT_ALL = "not all is shown: out of memory"
+HELP = ENDS[-1].help
 
 
 class Parser(argparse.ArgumentParser):
-    """One line for a mistake, as everywhere."""
+    """One line for a mistake, as everywhere. ``words``: what an option's value may be, where not
+    argparse checks that."""
+
+    words: dict[str, tuple[str, ...]]
+
+    def rows(self) -> list[Row]:
+        """Its options as rows of a table, those that choose a part first and help last."""
+        own, *groups = [g for g in self._action_groups if g is not self._positionals]
+        return [
+            self._row(action, (group.title or "").capitalize())
+            for group, actions in (
+                *((group, group._group_actions) for group in groups),
+                (own, own._group_actions[1:] + own._group_actions[:1]),
+            )
+            for action in actions
+        ]
+
+    def operands(self) -> list[Row]:
+        """What it takes besides options."""
+        return [self._row(action, "") for action in self._positionals._group_actions]
+
+    def _row(self, action: argparse.Action, group: str) -> Row:
+        kind = "append" if isinstance(action, argparse._AppendAction) else "text"
+        metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+        flag = action.nargs == 0
+        words = tuple(action.choices or self.words.get(action.dest, ()))
+        return Row(
+            " ".join(action.option_strings),
+            action.dest,
+            "flag" if flag else kind,
+            group,
+            action.help or "",
+            "" if flag else metavar,
+            words,
+        )
+
+    def format_help(self) -> str:
+        """In the form of pyftrace's own help."""
+        operands = [f"  {row.metavar:<32}  {row.help}" for row in self.operands()]
+        lines = [f"Usage: {self.usage}", "", self.description or "", "", *operands]
+        lines += option_lines((row.group, row, row.help) for row in self.rows())
+        lines += ["", self.epilog or ""]
+        return "\n".join(lines).rstrip() + "\n"
 
     def error(self, message: str) -> NoReturn:
         sys.exit(refuse(f"{message} (pyftrace {self.prog.split()[-1]} -h)", 2))
 
 
-def bare_parser(verb: str, what: str, examples: str) -> Parser:
-    """A parser with examples at its end."""
-    return Parser(
+def bare_parser(verb: str, what: str, examples: str, operands: str = "[DIR...]") -> Parser:
+    """A parser with examples at its end; ``operands`` as its usage shows them."""
+    found = Parser(
         prog=f"pyftrace {verb}",
+        usage=f"pyftrace {verb} [options] {operands}",
         description=what,
         epilog="Examples:\n" + examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,
     )
+    found.add_argument("-h", "--help", action="help", help=HELP)
+    found.words = {}
+    return found
 
 
 def parser(verb: str, what: str, examples: str) -> Parser:
     """The same, with DIR."""
-    found = bare_parser(verb, what, examples)
+    found = bare_parser(verb, what, examples, "[DIR]")
     found.add_argument(
         "dir", nargs="?", default=folder.DEFAULT, metavar="DIR",
         help=f"the recording ({folder.DEFAULT})",

@@ -35,8 +35,8 @@ WIDEST = 60  # of a name in the table
 BETWEEN = "\0--"  # no file's name
 
 
-def main(words: list[str]) -> int:
-    """The exit status; 3 when a limit is exceeded."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.bare_parser(
         "diff",
         "Compare recordings: A, before, and B, after. Functions are known by module\n"
@@ -59,13 +59,23 @@ def main(words: list[str]) -> int:
     )
     p.add_argument("--paths", action="store_true",
                    help="by call path: those with other calls (JSON: all)")  # fmt: skip
-    p.add_argument("--sort", choices=SORT, help="change (calls, then time) unless told")
+    p.add_argument(
+        "--sort", choices=SORT, metavar="KEY", help="by " + " ".join(SORT) + " (change: by calls,"
+        " then time)",
+    )  # fmt: skip
     p.add_argument("--limit", metavar="N", help="N rows (0: all; 50 on a terminal)")
-    p.add_argument("--format", choices=("text", "json"), default="text")
+    p.add_argument(
+        "--format", choices=("text", "json"), default="text", metavar="FORMAT", help="text or json"
+    )
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
     p.add_argument("-q", "--quiet", action="store_true", help="only what exceeds a limit")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")
-    a = p.parse_intermixed_args(marked(words))
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status; 3 when a limit is exceeded."""
+    a = parser().parse_intermixed_args(marked(words))
     return common.run(lambda: _diff(a, *sides(a.dirs)))
 
 

@@ -13,12 +13,12 @@ EXAMPLES = """\
   pyftrace dump | jq -r 'select(.event == "unwind") | .function'
   pyftrace dump --format raw -o events.txt run.data
   pyftrace dump --format folded | flamegraph.pl --countname ns > flame.svg
-  pyftrace dump --format uftrace -o app.uftrace; uftrace tui -d app.uftrace
+  pyftrace dump --format uftrace -o app.uftrace      then: uftrace tui -d app.uftrace
 """
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser(
         "dump",
         "A recording as other programs read it: every event, or the calls added up.",
@@ -27,7 +27,13 @@ def main(words: list[str]) -> int:
     common.add_selection(p)
     p.add_argument("--format", metavar="FORMAT", default="jsonl", help="one of those below (jsonl)")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
-    a = p.parse_args(words)
+    p.words["format"] = tuple(FORMATS)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _dump(a))
 
 

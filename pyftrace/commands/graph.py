@@ -19,12 +19,12 @@ EXAMPLES = """\
 _Key = tuple[str, str, int]  # a function's name, file and line
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser(
         "graph",
-        "The calls of a recording, added up: each line is a function called from the one above it,"
-        " with its total time, self time and number of calls.",
+        "The calls of a recording, added up: each line is a function called from the one\n"
+        "above it, with its total time, self time and number of calls.",
         EXAMPLES,
     )
     common.add_selection(p)
@@ -42,7 +42,12 @@ def main(words: list[str]) -> int:
     )
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
-    a = p.parse_args(words)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _graph(a))
 
 

@@ -17,14 +17,14 @@ EXAMPLES = f"""\
   pyftrace html                              {OUTPUT}, of {DEFAULT}
   pyftrace html -o report.html run.data      another recording, to another file
   pyftrace html --since 2s --until 3s        one second of it
-  pyftrace html -f 'app.*' -d 8              these functions and what they call, 8 levels
+  pyftrace html -f query -d 8                this function and what it calls, 8 levels
   pyftrace html --diff before.data after.data -o diff.html
                                              what takes longer, and what is new
 """
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.bare_parser(
         "html",
         "One HTML file that needs no network: a flame graph, a table of functions with\n"
@@ -41,7 +41,12 @@ def main(words: list[str]) -> int:
         "-o", "--output", metavar="FILE", default=OUTPUT, help=f"write to FILE ({OUTPUT})"
     )
     p.add_argument("-q", "--quiet", action="store_true", help="no closing line")
-    a = p.parse_intermixed_args(diff.marked(words))
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_intermixed_args(diff.marked(words))
     return common.run(lambda: _diff(a) if a.diff else _html(a))
 
 

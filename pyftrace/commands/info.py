@@ -19,11 +19,16 @@ EXAMPLES = """\
 MANY = 20
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser("info", "What was recorded, when, how much of it, and whether all.", EXAMPLES)
     p.add_argument("--json", action="store_true", help="as one JSON object")
-    a = p.parse_args(words)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _info(a))
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from pyftrace import _engine
 from pyftrace.commands import _common as common
-from pyftrace.options import checked_int
+from pyftrace.options import COLORS, checked_int
 
 EXAMPLES = """\
   pyftrace replay                        the whole tree
@@ -15,8 +15,8 @@ EXAMPLES = """\
 """
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser("replay", "The tree of a recording, with durations.", EXAMPLES)
     common.add_selection(p)
     p.add_argument(
@@ -29,9 +29,16 @@ def main(words: list[str]) -> int:
     p.add_argument("--last", metavar="N", help="the last N lines, and the calls around them")
     p.add_argument("-p", "--path", action="store_true", help="show files: f@FILE:LINE")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
-    p.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    p.add_argument(
+        "--color", choices=COLORS, default="auto", metavar="WHEN", help="auto, always or never"
+    )
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
-    a = p.parse_args(words)
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _replay(a))
 
 

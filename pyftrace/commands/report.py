@@ -15,8 +15,8 @@ EXAMPLES = """\
 """
 
 
-def main(words: list[str]) -> int:
-    """The exit status."""
+def parser() -> common.Parser:
+    """What it takes."""
     p = common.parser("report", "Times per function, with percentiles (within 2 %).", EXAMPLES)
     common.add_selection(p)
     p.add_argument("--sort", default="total", metavar="KEY[,KEY]", help=" ".join(SORT.choices))
@@ -27,11 +27,20 @@ def main(words: list[str]) -> int:
         help=" ".join(COLUMNS.choices) + ", all or none",
     )
     p.add_argument("--limit", metavar="N", help="N rows (0: all; 50 on a terminal)")
-    p.add_argument("--format", choices=opts.FORMATS, default="table")
+    p.add_argument(
+        "--format", choices=opts.FORMATS, default="table", metavar="FORMAT",
+        help="table, json or csv",
+    )  # fmt: skip
     p.add_argument("--per-thread", action="store_true", help="a table for each thread")
     p.add_argument("-o", "--output", metavar="FILE", help="write to FILE")
     p.add_argument("--no-pager", action="store_true", help="straight to the terminal")  # fmt: skip
-    a = p.parse_args(words)
+    p.words = {row.dest: row.words for row in (SORT, COLUMNS)}
+    return p
+
+
+def main(words: list[str]) -> int:
+    """The exit status."""
+    a = parser().parse_args(words)
     return common.run(lambda: _report(a))
 
 

@@ -1,0 +1,77 @@
+"""docs/pyftrace.1 is what the command line takes, and no formatter has anything against it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import clean_environment
+
+from pyftrace import cli, shells
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "pyftrace.1"
+
+
+def output(*words: str) -> str:
+    """What it prints, on both streams; it must end well."""
+    done = subprocess.run(
+        words,
+        env=clean_environment(MANWIDTH="100", LC_ALL="C.UTF-8"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0 or words[0] == "mandoc", done.stdout
+    return done.stdout
+
+
+def shown() -> str:
+    """The page as it is read, without the marks for bold and underlined."""
+    if not shutil.which("groff") or not shutil.which("man"):
+        pytest.skip("no man here")
+    return re.sub(r".\x08|\x1b\[[\d;]*m", "", output("man", "-l", "-P", "cat", str(PAGE)))
+
+
+def test_the_page_is_up_to_date():
+    assert output(sys.executable, "-P", str(ROOT / "tools" / "make-man")) == PAGE.read_text()
+
+
+def test_every_option_and_verb_has_an_entry():
+    text = shown()
+    for command in shells.commands():
+        begin = f"   pyftrace {command.name} " if command.name else "OPTIONS\n"
+        part = (text.partition("\nVERBS\n")[2] if command.name else text).partition(begin)[2]
+        assert part, f"no part for {command.name}"
+        part = re.split(r"^(?:   pyftrace \w|VERBS)", part, maxsplit=1, flags=re.M)[0]
+        for option in command.options:
+            value = f" {option.value.name}" if option.value else ""
+            assert re.search(rf"^ +{re.escape(', '.join(option.names) + value)}( |$)", part, re.M)
+
+
+def test_examples_keep_their_form():
+    lines = {line.strip() for line in shown().splitlines()}
+    for line in (*cli.EXAMPLES.splitlines(), *cli.RECORD_EXAMPLES.splitlines()):
+        assert line.strip() in lines
+
+
+@pytest.mark.parametrize(
+    "words", [["man", "--warnings", "-l", "-P", "cat"], ["groff", "-man", "-ww", "-z"]]
+)
+def test_groff_warns_of_nothing(words: list[str]):
+    shown()
+    assert "warning:" not in output(*words, str(PAGE))
+    assert words[0] == "man" or output(*words, str(PAGE)) == ""
+
+
+def test_mandoc_warns_of_nothing():
+    """But of the day of a version to come, which nobody knows."""
+    if not shutil.which("mandoc"):
+        pytest.skip("no mandoc here")
+    found = output("mandoc", "-T", "lint", str(PAGE)).splitlines()
+    unreleased = "(unreleased)" in (ROOT / "CHANGELOG.md").read_text().partition("\n- ")[0]
+    assert [line for line in found if "missing date" not in line or not unreleased] == []
