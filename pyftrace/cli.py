@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "html", "tui", "completion", "merge",
+    "html", "completion", "merge",
 )  # fmt: skip
 
 VERBS = {
@@ -23,6 +23,7 @@ VERBS = {
     "report": "times per function of a recording",
     "graph": "the calls of a recording, added up",
     "diff": "what is called more often, or takes longer, than in another recording",
+    "tui": "a recording in the terminal: a tree that folds, functions, source",
     "info": "what a recording holds, and whether all",
     "dump": "every event of a recording, as JSON lines",
 }
