@@ -83,7 +83,7 @@ def test_help_and_version(pyftrace: Run):
     assert done.stdout.startswith("pyftrace: Python function tracing tool.\n")
     assert "--include PKG|GLOB" in done.stdout and "Examples:" in done.stdout
     assert "--launcher-pid" not in done.stdout and "--run-id" not in done.stdout
-    assert "tui" not in done.stdout  # reserved, not there yet
+    assert "completion" not in done.stdout  # reserved, not there yet
     assert max(map(len, done.stdout.splitlines())) <= 130
     version = pyftrace("--version").stdout
     assert version.startswith("pyftrace version 0.")

@@ -60,5 +60,6 @@ def _tui(words: list[str]) -> int:
 
 def _is_recording(target: list[str]) -> bool:
     """No word, or a directory of ours."""
-    return not target or (len(target) == 1 and (
-        os.path.isfile(os.path.join(target[0], "run")) or bool(folder.parts(target[0]))))  # fmt: skip
+    if len(target) != 1:
+        return not target
+    return os.path.isfile(os.path.join(target[0], "run")) or bool(folder.parts(target[0]))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, ClassVar
 
 from rich.syntax import Syntax
@@ -83,10 +84,12 @@ class Pyftrace(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
+    #title, #details { text-wrap: nowrap; text-overflow: ellipsis; }
     #title { height: 1; background: $primary; color: $text; }
     #details { height: 3; background: $surface; }
     #ask { display: none; height: 1; border: none; }
     #table, #source { display: none; width: 50%; height: 1fr; border-left: solid $primary; }
+    #source { border: round $primary; }
     .narrow #table, .narrow #source { width: 70%; }
     """
     BINDINGS: ClassVar = [
@@ -119,8 +122,7 @@ class Pyftrace(App[None]):
         self.recording = recording
         self.functions = functions_of(recording._engine)
         self._threads = [t for t in recording.threads if t["events"] or t["missing"]]
-        first = self._threads[0] if self._threads else {"serial": 0}
-        self._thread = first
+        self._thread: dict[str, Any] = self._threads[0] if self._threads else {}
         self._range: tuple[int, int] = (0, 0)
         self._wanted = b""
         self._asked = ""
@@ -156,14 +158,14 @@ class Pyftrace(App[None]):
         """The tree has the keys."""
         self._tell()
         if self._threads:
-            self.tree.focus()
+            self.view.focus()
 
     def on_resize(self) -> None:
         """Panes take more of a narrow screen."""
         self.set_class(self.size.width < 110, "narrow")
 
     @property
-    def tree(self) -> TreeView:
+    def view(self) -> TreeView:
         """What is shown of the thread."""
         return self.query_one(TreeView)
 
@@ -177,9 +179,11 @@ class Pyftrace(App[None]):
             since, until = self._range
             part = f"  {time_text(since)}..{time_text(until) if until else ''}"
         note = self._note or (f"INCOMPLETE: {self._why}" if self._why else "")
-        title = f" {printable(self.recording.path)}  {who}{part}  {printable(note)}"
+        path = printable(self.recording.path)
+        path = path if len(path) <= 24 else "..." + path[-21:]
+        title = f" {path}  {who}{part}  {printable(note)}"
         self.query_one("#title", Static).update(Text(title, no_wrap=True, overflow="ellipsis"))
-        row = self.tree.current if self._threads else None
+        row = self.view.current if self._threads else None
         details = Text("\n".join(self._details(row)) if row else "", no_wrap=True)
         self.query_one("#details", Static).update(details)
 
@@ -213,7 +217,7 @@ class Pyftrace(App[None]):
         """What the tree does itself."""
         if self._threads:
             self._note = ""
-            getattr(self.tree, name)(*words)
+            getattr(self.view, name)(*words)
 
     def action_help(self) -> None:
         """All keys."""
@@ -231,7 +235,7 @@ class Pyftrace(App[None]):
             self.query_one(name).display = False
         self.note("")
         if self._threads:
-            self.tree.focus()
+            self.view.focus()
 
     def action_threads(self) -> None:
         """Choose one."""
@@ -248,8 +252,8 @@ class Pyftrace(App[None]):
 
     def _show_part(self) -> None:
         since, until = self._range
-        self.tree.show(Tree(self.recording._engine, self._thread["serial"], since, until))
-        self.tree.refresh()
+        self.view.show(Tree(self.recording._engine, self._thread["serial"], since, until))
+        self.view.refresh()
         self.note("")
 
     # ---- questions -------------------------------------------------------------------------------
@@ -257,8 +261,11 @@ class Pyftrace(App[None]):
     def action_ask(self, what: str) -> None:
         """A line to be filled in."""
         if self._threads:
-            words = {"search": "function: name or pattern", "time": "time after the beginning: 1.5s",
-                     "range": "from and to: 1s 2s; empty: all"}  # fmt: skip
+            words = {
+                "search": "function: name or pattern",
+                "time": "time after the beginning: 1.5s",
+                "range": "from and to: 1s 2s; empty: all",
+            }
             self._asked = what
             ask = self.query_one("#ask", Input)
             ask.value, ask.placeholder, ask.display = "", words[what], True
@@ -267,18 +274,19 @@ class Pyftrace(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The answer."""
         event.input.display = False
-        self.tree.focus()
+        self.view.focus()
         text = event.value.strip()
         try:
             if self._asked == "search" and text:
                 self._search_name(text)
             elif self._asked == "time" and text:
-                self.tree.reveal(self.tree.tree.outline.place(checked_duration(text)))
+                self.view.reveal(self.view.calls.outline.place(checked_duration(text)))
             elif self._asked == "range":
                 times = [checked_duration(word) for word in text.split()]
                 if len(times) > 2 or (len(times) == 2 and times[0] > times[1]):
                     raise OptionError("a range is two times: 1s 2s")
-                self._range = (*times, 0, 0)[:2]
+                since, until = [*times, 0, 0][:2]
+                self._range = since, until
                 self._show_part()
         except OptionError as error:
             self.note(str(error))
@@ -297,15 +305,15 @@ class Pyftrace(App[None]):
 
     def action_again(self, backward: bool) -> None:
         """The next or previous match."""
-        row = self.tree.current if self._threads else None
+        row = self.view.current if self._threads else None
         if self._wanted and row is not None:
-            tree = self.tree.tree
+            tree = self.view.calls
             upto = row.at if backward else tree.until
             self._search(self._wanted, tree.since if backward else row.at + 1, upto, backward)
 
     def action_same(self, backward: bool) -> None:
         """The next or previous call of the selected call's function."""
-        row = self.tree.current if self._threads else None
+        row = self.view.current if self._threads else None
         if row is not None and row.function:
             self._wanted = bytes(row.function) + b"\1"
             self.action_again(backward)
@@ -315,13 +323,16 @@ class Pyftrace(App[None]):
         """In a thread, with a reader of its own; a piece at a time lets the screen live."""
         worker = get_current_worker()
         outline = self.recording._engine.outline(self._thread["serial"])
-        whole = max(1, upto - begin)
+        whole, told = max(1, upto - begin), monotonic()
         for found, reached in search(outline, wanted, begin, upto, backward):
             if worker.is_cancelled:
                 return
             if found is not None:
                 self.call_from_thread(self._found, found)
                 return
+            if monotonic() - told < 0.2:
+                continue
+            told = monotonic()
             done = 100 * (upto - reached if backward else reached - begin) // whole
             self.call_from_thread(self.note, f"searching: {done} %  (Escape stops)")
         self.call_from_thread(
@@ -330,7 +341,7 @@ class Pyftrace(App[None]):
 
     def _found(self, place: int) -> None:
         self._note = ""
-        self.tree.reveal(place)
+        self.view.reveal(place)
 
     # ---- functions -------------------------------------------------------------------------------
 
@@ -345,7 +356,7 @@ class Pyftrace(App[None]):
                 self.note("counting")
                 self._count()
         elif self._threads:
-            self.tree.focus()
+            self.view.focus()
 
     @work(thread=True, exclusive=True, group="count", exit_on_error=False)
     def _count(self, then: Callable[[], None] | None = None) -> None:
@@ -413,7 +424,7 @@ class Pyftrace(App[None]):
             self._count(self._go_to_function)
 
     def _go_to_function(self) -> None:
-        row = self.tree.current
+        row = self.view.current
         f = self.functions.get(row.function) if row else None
         for i, r in enumerate(self._totals):
             if f and (r.file, r.line) == (f.path, f.line) and printable(r.function) == f.name:
@@ -430,7 +441,7 @@ class Pyftrace(App[None]):
             self._show_source()
 
     def _show_source(self) -> None:
-        row = self.tree.current
+        row = self.view.current
         if row is None or row.lost:
             return
         f, line = self.functions[row.function], 0

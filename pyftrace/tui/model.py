@@ -1,8 +1,9 @@
 """The calls of one thread as rows of a tree that folds: what is on the screen is read, and kept
 around what was looked at; nothing is read whole."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from pyftrace import _engine
 from pyftrace.options import printable
@@ -11,6 +12,7 @@ ALL = 1 << 30  # levels: unfold everything below
 BATCH = 64  # rows read at once
 BUDGET = 300_000  # events after which a read ends with its next row: some milliseconds
 KEPT = 20_000  # rows of one call
+LARGE = 20_000  # events of a call of which few are read at once
 
 
 class Function(NamedTuple):
@@ -30,24 +32,38 @@ class Row:
                  "entered", "function", "left", "levels", "line", "lost", "parent", "rows", "task",
                  "value")  # fmt: skip
 
-    def __init__(self, found: tuple[object, ...], parent: "Row | None", depth: int) -> None:
-        (self.at, self.end, self.function, self.entered, self.begin_ns, self.left, self.end_ns,
-         self.activation, self.task, self.line, self.args, self.value, self.awaits,
-         self.lost) = found  # type: ignore[assignment] # fmt: skip
-        self.at: int
-        self.end: int
-        self.function: int
-        self.entered: str
-        self.begin_ns: int
-        self.left: str | None
-        self.end_ns: int
-        self.activation: int
-        self.task: str | None
-        self.line: int | None
-        self.args: str | None
-        self.value: str | None
-        self.awaits: bool
-        self.lost: int
+    at: int
+    end: int
+    function: int
+    entered: str
+    begin_ns: int
+    left: str | None
+    end_ns: int
+    activation: int
+    task: str | None
+    line: int | None
+    args: str | None
+    value: str | None
+    awaits: bool
+    lost: int
+
+    def __init__(self, found: tuple[Any, ...], parent: "Row | None", depth: int) -> None:
+        (
+            self.at,
+            self.end,
+            self.function,
+            self.entered,
+            self.begin_ns,
+            self.left,
+            self.end_ns,
+            self.activation,
+            self.task,
+            self.line,
+            self.args,
+            self.value,
+            self.awaits,
+            self.lost,
+        ) = found
         self.parent = parent
         self.depth = depth
         self.levels = 0  # unfolded below it
@@ -87,16 +103,14 @@ class _Rows:
         self._over = False
         self._index: dict[int, int] = {}
 
-    def _made(self, found: list[tuple[object, ...]]) -> list[Row]:
+    def _made(self, found: Sequence[tuple[Any, ...]]) -> list[Row]:
         return [self._tree.row(one, self.parent) for one in found]
 
-    def more(self) -> bool:
+    def more(self, most: int = BATCH) -> bool:
         """Read on; whether there was something."""
         if self._over or self._next >= self._tree.until:
             return False
-        found, self._over = self._tree.outline.rows(
-            self.parent.depth + 1, self._next, BATCH, BUDGET
-        )
+        found, self._over = self._tree.outline.rows(self.parent.depth + 1, self._next, most, BUDGET)
         rows = [row for row in self._made(found) if row.at < self._tree.until]
         self.rows += rows
         if rows:
@@ -110,7 +124,9 @@ class _Rows:
         first = self._tree.begin_of(self.parent)
         if self._from <= first:
             return False
-        begin = self._tree.outline.back(self.parent.depth + 1, first, self._from, BATCH)
+        large = self.rows and self.rows[0].after - self.rows[0].at > LARGE
+        most = 4 if large else BATCH  # the end of each is looked for
+        begin = self._tree.outline.back(self.parent.depth + 1, first, self._from, most)
         earlier = _Rows(self._tree, self.parent, begin)
         while not (earlier.rows and earlier.rows[-1].after >= self._from) and earlier.more():
             pass
@@ -130,8 +146,6 @@ class _Rows:
         return self.rows[i]
 
     def _place(self, row: Row) -> int:
-        from bisect import bisect_left
-
         return bisect_left(self.rows, (row.at, row.lost), key=lambda r: (r.at, r.lost))
 
 
@@ -152,7 +166,7 @@ class Tree:
         self.root.levels = 2
         self._folds: dict[tuple[int, int], int] = {}
 
-    def row(self, found: tuple[object, ...], parent: Row) -> Row:
+    def row(self, found: tuple[Any, ...], parent: Row) -> Row:
         """A row below its parent, unfolded as it was left."""
         row = Row(found, parent, parent.depth + 1)
         inherited = parent.levels if parent.levels == ALL else max(parent.levels - 1, 0)
@@ -203,7 +217,7 @@ class Tree:
     def last_below(self, row: Row) -> Row | None:
         """The last call in it, itself unfolded as it is."""
         upto = self.until if row is self.root else min(row.end, self.until)
-        begin = self.outline.back(row.depth + 1, self.begin_of(row), upto, BATCH)
+        begin = self.outline.back(row.depth + 1, self.begin_of(row), upto, 1)
         rows = row.rows = _Rows(self, row, begin)
         while rows.more():
             if len(rows.rows) > KEPT:
@@ -259,7 +273,7 @@ class Tree:
         rows = parent.rows
         if rows is None or not (rows.rows and rows.rows[0].at <= place <= rows.rows[-1].at):
             rows = parent.rows = _Rows(self, parent, place)
-            rows.more()
+            rows.more(1)
         return next((row for row in rows.rows if row.at == place and not row.lost), None)
 
 

@@ -1,5 +1,7 @@
 """The tree on the screen: only the rows that fit are made."""
 
+from time import monotonic
+
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -13,9 +15,12 @@ from pyftrace.options import printable
 from pyftrace.tui.model import ALL, Function, Row, Tree
 
 BAR = 8  # columns of a bar
+PATIENCE = 0.15  # s: what takes longer to read is drawn, or gone, in several goes
 LEFT = BAR + 12  # columns before the tree
-DARK = {"name": "cyan", "time": "yellow", "bad": "bright_red", "dim": "bright_black", "bar": "blue"}
-LIGHT = {"name": "#005f87", "time": "#7a5c00", "bad": "#b00020", "dim": "#666666", "bar": "#5f87d7"}
+DARK = {"name": "cyan", "time": "yellow", "bad": "bright_red", "dim": "#8a8a8a", "bar": "#5f87d7",
+        "selected": "#2b4a6f"}  # fmt: skip
+LIGHT = {"name": "#005f87", "time": "#7a5c00", "bad": "#b00020", "dim": "#666666", "bar": "#5f87d7",
+         "selected": "#cfe0f5"}  # fmt: skip
 ENTERED = {"resume": "resumed ", "throw": "thrown into ", "open": "... "}
 LEFT_BY = {"yield": " yields ", "return": " -> ", "c_return": "", "unwind": " raises ",
            "c_raise": " raises ", "left": " (end lost)"}  # fmt: skip
@@ -54,7 +59,7 @@ def words_of(row: Row, functions: dict[int, Function]) -> list[tuple[str, str]]:
 class TreeView(Widget, can_focus=True):
     """Rows from ``top`` on; ``current`` is the selected one."""
 
-    DEFAULT_CSS = "TreeView { height: 1fr; }"
+    DEFAULT_CSS = "TreeView { width: 1fr; height: 1fr; }"
     current: reactive[Row | None] = reactive(None, always_update=True)
 
     class Moved(Message):
@@ -63,11 +68,12 @@ class TreeView(Widget, can_focus=True):
     def __init__(self, tree: Tree, functions: dict[int, Function]) -> None:
         super().__init__()
         self.functions = functions
+        self._more = False
         self.show(tree)
 
     def show(self, tree: Tree) -> None:
         """Another thread, or another part of it."""
-        self.tree = tree
+        self.calls = tree
         self.top = tree.first()
         self.current = self.top
 
@@ -77,12 +83,17 @@ class TreeView(Widget, can_focus=True):
         """Those on the screen."""
         rows: list[Row] = []
         row = self.top
+        late = monotonic() + PATIENCE
+        self._more = False
         while row is not None and len(rows) < self.size.height:
             rows.append(row)
-            row = self.tree.after(row)
+            if monotonic() > late:
+                self._more = True
+                break
+            row = self.calls.after(row)
         return rows
 
-    def render_lines(self, crop: object) -> list[Strip]:  # type: ignore[override]
+    def render_lines(self, crop: object) -> list[Strip]:
         """All lines at once: each follows from the one above."""
         colors = DARK if self.app.current_theme.dark else LIGHT
         rows = self.visible_rows()
@@ -93,17 +104,19 @@ class TreeView(Widget, can_focus=True):
         if not rows:
             lines.append(Strip([Segment("no calls here", Style(dim=True))]))
         lines += [Strip.blank(width)] * (self.size.height - len(lines))
+        if self._more:
+            self.set_timer(0.02, self.refresh)
         base = self.rich_style
         return [line.apply_style(base) for line in lines]
 
     def _line(self, row: Row, width: int, shift: int, colors: dict[str, str]) -> Strip:
         around = row.parent.duration if row.parent is not None else None
-        if row.parent is self.tree.root:
-            around = self.tree.last_ns - self.tree.first_ns
+        if row.parent is self.calls.root:
+            around = self.calls.last_ns - self.calls.first_ns
         duration = row.duration
         part = duration / around if duration is not None and around else 0.0
         text = "" if duration is None else time_text(duration)
-        mark = "  " if not row.has_calls else "▾ " if self.tree.shown(row) else "▸ "
+        mark = "  " if not row.has_calls else "▾ " if self.calls.shown(row) else "▸ "
         indent = max(0, 2 * row.depth - shift)
         segments = [
             Segment(bar(part), Style(color=colors["bar"])),
@@ -115,7 +128,8 @@ class TreeView(Widget, can_focus=True):
             segments.append(Segment(word, Style(color=color) if color else Style()))
         strip = Strip(segments).crop_extend(0, width, None)
         if row is self.current:
-            strip = Strip(Segment.apply_style(strip, None, Style(reverse=True)), width)
+            selected = Style(bgcolor=colors["selected"], bold=True)
+            strip = Strip(Segment.apply_style(strip, None, selected), width)
         return strip
 
     # ---- moving ----------------------------------------------------------------------------------
@@ -128,25 +142,29 @@ class TreeView(Widget, can_focus=True):
         rows = self.visible_rows()
         if row not in rows:
             self.top = row
-            if rows and self.tree.before(row) is rows[-1]:
+            if rows and self.calls.before(row) is rows[-1]:
                 self._scroll_back(self.size.height - 1)
-            elif not (rows and self.tree.after(row) is rows[0]):
+            elif not (rows and self.calls.after(row) is rows[0]):
                 self._scroll_back(self.size.height // 2)
         self.refresh()
         self.post_message(self.Moved())
 
     def _scroll_back(self, lines: int) -> None:
+        late = monotonic() + PATIENCE
         for _ in range(lines):
-            row = self.tree.before(self.top) if self.top else None
-            if row is None:
+            row = self.calls.before(self.top) if self.top else None
+            if row is None or monotonic() > late:
                 break
             self.top = row
 
     def step(self, n: int) -> None:
         """So many rows down, or up."""
         row = self.current
+        late = monotonic() + PATIENCE
         for _ in range(abs(n)):
-            found = (self.tree.after(row) if n > 0 else self.tree.before(row)) if row else None
+            if monotonic() > late:
+                break
+            found = (self.calls.after(row) if n > 0 else self.calls.before(row)) if row else None
             if found is None:
                 break
             row = found
@@ -165,7 +183,7 @@ class TreeView(Widget, can_focus=True):
 
     def go_end(self) -> None:
         """To the last row."""
-        row = self.tree.last()
+        row = self.calls.last()
         if row is not None:
             self.current = self.top = row
             self._scroll_back(self.size.height - 1)
@@ -173,14 +191,14 @@ class TreeView(Widget, can_focus=True):
 
     def go_start(self) -> None:
         """To the first row."""
-        self.top = self.tree.first()
+        self.top = self.calls.first()
         self.select(self.top)
 
     def fold(self, levels: int | None = None) -> None:
         """Fold or unfold the selected call."""
         row = self.current
         if row is not None and row.has_calls:
-            self.tree.fold(row, (0 if row.levels else 1) if levels is None else levels)
+            self.calls.fold(row, (0 if row.levels else 1) if levels is None else levels)
             self.select(row)
 
     def unfold_more(self) -> None:
@@ -192,18 +210,18 @@ class TreeView(Widget, can_focus=True):
     def go_parent(self) -> None:
         """To the call around it."""
         row = self.current
-        if row is not None and row.parent is not self.tree.root:
+        if row is not None and row.parent is not self.calls.root:
             self.select(row.parent)
 
     def go_sibling(self, step: int) -> None:
         """To the next or previous call of the same call."""
         if self.current is not None:
-            self.select(self.tree.sibling(self.current, step))
+            self.select(self.calls.sibling(self.current, step))
 
     def left(self) -> None:
         """Fold it, or go to the call around it."""
         row = self.current
-        if row is not None and self.tree.shown(row):
+        if row is not None and self.calls.shown(row):
             self.fold(0)
         else:
             self.go_parent()
@@ -212,14 +230,14 @@ class TreeView(Widget, can_focus=True):
         """Unfold it, or go into it."""
         row = self.current
         if row is not None and row.has_calls:
-            if self.tree.shown(row):
+            if self.calls.shown(row):
                 self.step(1)
             else:
                 self.fold(1)
 
     def reveal(self, place: int) -> None:
         """To the call at a place."""
-        row = self.tree.reveal(place)
+        row = self.calls.reveal(place)
         if row is not None:
             self.top = row
             self._scroll_back(self.size.height // 2)
