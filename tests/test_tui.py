@@ -164,7 +164,7 @@ def test_threads_functions_source_and_help(recorded: Path):
         await press(pilot, "s", "down")
         assert any("def leaf(n): return n * 2" in line for line in lines(pilot))
         await press(pilot, "escape", "question_mark")
-        assert any("previous call of the selected" in line for line in lines(pilot))
+        assert any("previous call of this call's function" in line for line in lines(pilot))
         await press(pilot, "escape", "c", "c", "C")
         assert pilot.app.view.current.args == "n=1"
 
@@ -231,3 +231,26 @@ def test_without_a_terminal_it_is_refused(tmp_path: Path, pyftrace):
     done = pyftrace("tui", "nothing")
     assert (done.returncode, done.stderr) == (2, "pyftrace: tui needs a terminal\n")
     assert "pyftrace tui app.py" in pyftrace("tui", "-h").stdout
+
+
+def test_without_textual_it_says_what_to_install(python):
+    code = "import sys; sys.modules['textual'] = None; from pyftrace.cli import run;"
+    done = python("-c", code + "sys.exit(run(['tui']))")
+    line = "pyftrace: tui needs textual: pip install 'pyftrace[tui]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+def test_a_damaged_recording_is_shown_as_far_as_it_goes(recorded: Path):
+    (lane, *_) = sorted(recorded.glob("*.0.lane"))
+    whole = bytearray(lane.read_bytes())
+    at = whole.index(b"no [bold]luck")
+    whole[at - 8 : at + 40] = b"\xff" * 48
+    lane.write_bytes(whole)
+
+    async def script(pilot: Pilot) -> None:
+        assert "INCOMPLETE" in lines(pilot)[0]
+        assert tree(pilot)[1].strip().startswith("▸ work()")
+        await press(pilot, "Z", "G", "pageup", "pageup", "slash", *"leaf", "enter", "f", "s")
+        assert pilot.app.is_running
+
+    drive(recorded, script, (140, 30))

@@ -38,7 +38,7 @@ def _tui(words: list[str]) -> int:
         return 0
     if find_spec("textual") is None:
         return common.refuse("tui needs textual: pip install 'pyftrace[tui]'", 2)
-    if not (sys.stdin and sys.stdin.isatty() and common.on_terminal()):
+    if not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)):
         return common.refuse("tui needs a terminal", 2)
     path = str(fields.get("output") or folder.DEFAULT)
     if _is_recording(target):

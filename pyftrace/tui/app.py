@@ -24,20 +24,23 @@ from pyftrace.tui.model import ALL, Row, Tree, functions_of, search
 from pyftrace.tui.view import TreeView, words_of
 
 HELP = """\
-Moving     up down  k j        row by row; PageUp PageDown by screens, the wheel too
-           g G                 first and last row
-           left right          fold or go out, unfold or go in
-           p  [ ]              the call around it; previous and next in the same call
-Folding    Enter  a click      fold and unfold;  z  one level more;  Z  all below
-Finding    /  n  N             a function by name or pattern; next, previous
-           c  C                next and previous call of the selected call's function
-           :                   a time: 1.5s, 20ms after the beginning
-           r                   a time range: 1s 2s; empty: all
-Beside     f                   the functions; Enter there: its next call; a heading: sort by it
-           F                   from a call to its function in that table
-           s                   the source
-           t                   another thread
-Else       Escape              stop a search, close;  d  dark or light;  q  quit
+Moving   up down, k j     line by line; PageUp, PageDown, the wheel
+         g G              the first and the last line
+         left right       fold or go out; unfold or go in
+         p  [ ]           the call around it; previous, next beside it
+Folding  Enter, a click   fold, unfold
+         z Z              one level more; all below
+Finding  /  n N           a function by name or pattern; next, previous
+         c C              next, previous call of this call's function
+         :                a time after the beginning: 1.5s, 20ms
+         r                a range of time: 1s 2s; empty: all
+Beside   f F              the functions; the one of this call
+                          Enter there: its next call; a heading: sort by it
+         s                the source
+         t                another thread
+Else     Escape           stop a search, close what is open
+         d                dark or light
+         q                quit
 """
 COLUMNS = ("function", "total", "self", "calls", "avg")
 
@@ -90,7 +93,8 @@ class Pyftrace(App[None]):
     #ask { display: none; height: 1; border: none; }
     #table, #source { display: none; width: 50%; height: 1fr; border-left: solid $primary; }
     #source { border: round $primary; }
-    .narrow #table, .narrow #source { width: 70%; }
+    .narrow Horizontal { layout: vertical; }
+    .narrow #table, .narrow #source { width: 100%; height: 50%; }
     """
     BINDINGS: ClassVar = [
         Binding("enter", "tree('fold')", "fold"),

@@ -1,6 +1,6 @@
-/* An outline: one cursor that is set from segment to segment. What a reader would pass over, and how
- * far a segment reaches, is settled at the beginning (`spans`); only segments that their writer did
- * not close are decoded for that. */
+/* An outline: one cursor that is set from segment to segment. What a reader would pass over, and
+ * how far a segment reaches, is settled at the beginning (`spans`); only segments that their writer
+ * did not close are decoded for that. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -285,8 +285,8 @@ ft_outline_rows(struct ft_outline *o, uint32_t depth, uint64_t from, uint64_t bu
 
 /* ---- backward -------------------------------------------------------------------------------- */
 
-/* The places of the last `most` calls at `depth` entered in [from, upto); how many, and the earliest
- * of them. */
+/* The places of the last `most` calls at `depth` entered in [from, upto), as a ring; how many there
+ * are in all. */
 static size_t
 last_entered(struct ft_outline *o, uint32_t depth, uint64_t from, uint64_t upto, uint64_t *places,
              size_t most)

@@ -36,8 +36,8 @@ struct ft_outline_extent ft_outline_extent(const struct ft_outline *o);
  * `take` has enough. After `budget` events it ends with the next row. */
 bool ft_outline_rows(struct ft_outline *o, uint32_t depth, uint64_t from, uint64_t budget,
                      ft_outline_take *take, void *ctx);
-/* From where rows() tells the last `most` that begin before `upto`, maybe more; `first` is the first
- * place within the call around them. */
+/* From where rows() tells the last `most` that begin before `upto`, maybe more; `first` is the
+ * first place within the call around them. */
 uint64_t ft_outline_back(struct ft_outline *o, uint32_t depth, uint64_t first, uint64_t upto,
                          size_t most);
 /* The places of the calls open just before `upto`, outermost first; owned by the caller. NULL: no
