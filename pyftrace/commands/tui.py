@@ -55,7 +55,7 @@ def _tui(words: list[str]) -> int:
     from pyftrace.tui.app import Pyftrace
 
     Pyftrace(recording).run()
-    return 0
+    return common.status_of(recording)
 
 
 def _is_recording(target: list[str]) -> bool:

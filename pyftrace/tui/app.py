@@ -182,7 +182,9 @@ class Pyftrace(App[None]):
         if any(self._range):
             since, until = self._range
             part = f"  {time_text(since)}..{time_text(until) if until else ''}"
-        note = self._note or (f"INCOMPLETE: {self._why}" if self._why else "")
+        damage = self.recording._engine.damage.partition("\n")[0]  # found while reading
+        note = self._note or (f"damaged: {damage}" if damage else "")
+        note = note or (f"INCOMPLETE: {self._why}" if self._why else "")
         path = printable(self.recording.path)
         path = path if len(path) <= 24 else "..." + path[-21:]
         title = f" {path}  {who}{part}  {printable(note)}"
