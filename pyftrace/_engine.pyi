@@ -245,10 +245,49 @@ class Recording:
         ``anew`` a tap with ``last`` writes nothing of calls begun before ``since``, and not the
         last lines but those that tell most of how it ended: the calls on the way to a failure, then
         what they called, then what that called, the latest first."""
+    def functions(self) -> dict[int, tuple[str, str, str, int, int]]:
+        """(name, module, file, line, column) by the id that an outline's rows have; 0 is the
+        function of which nothing is known."""
+    def outline(self, thread: int, /) -> Outline:
+        """The calls of the thread of that serial as a tree (``LookupError``)."""
     def events(
         self, *, pid: int = 0, tid: int = 0, thread: int = 0, since: int = 0, until: int = 0
     ) -> Iterator[tuple[Any, ...]]:
         """All events by time, as the fields of :class:`pyftrace.Event`."""
+
+_OutlineRow = tuple[int, int, int, str, int, str | None, int, int, str | None, int | None,
+                    str | None, str | None, bool, int]  # fmt: skip
+
+class Outline:
+    """The calls of one thread, read where they are looked at. A place is an event's number among
+    the thread's, those missing included; a call is known by the place of its entering event, or,
+    if it was open already when what is kept begins, of the first event behind."""
+
+    def rows(
+        self, depth: int, begin: int, most: int, budget: int, /
+    ) -> tuple[list[_OutlineRow], bool]:
+        """The calls at ``depth`` from the place ``begin`` on, which lies within the call around
+        them: at least one, at most ``most`` (one more where events are missing), fewer once
+        ``budget`` events were read; and whether these are the last. Each is ``(at, end, function
+        id, how entered, begin ns, how left, end ns, activation, task, call line, args, value,
+        awaits, lost)``. How entered is an event's name, ``open`` (before what is kept) or ``lost``
+        (no call: events missing from ``at`` to ``end``); how left is None while it is not over and
+        ``left`` when that was lost. What follows begins at ``end`` + 1, after ``lost`` at
+        ``end``."""
+    def back(self, depth: int, first: int, upto: int, most: int, /) -> int:
+        """From where rows() tells the last ``most`` calls before ``upto``, or some more; ``first``
+        is the first place within the call around them."""
+    def stack(self, upto: int, /) -> list[int]:
+        """The places of the calls open just before ``upto``, outermost first."""
+    def place(self, ns: int, /) -> int:
+        """The place of the first event at that time or later."""
+    def find(
+        self, wanted: bytes, begin: int, upto: int, backward: bool, budget: int, /
+    ) -> tuple[int | None, int]:
+        """The first call in [begin, upto), backward the last, of a function at whose id ``wanted``
+        is not 0; and how far it looked after about ``budget`` events."""
+    def extent(self) -> tuple[int, int, int]:
+        """(events, those missing included; ns of the first, of the last)."""
 
 def create_run(
     folder: str,

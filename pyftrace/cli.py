@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 # Verbs to come: a first word equal to one of them is refused, so that scripts do not begin to
 # depend on what will change its meaning.
 RESERVED = (
-    "tui", "merge",
+    "merge",
 )  # fmt: skip
+
+TARGETED = ("record", "tui")  # verbs that take a TARGET, and the options of record
 
 VERBS = {
     "record": "write a recording of TARGET, complete whatever kills it",
@@ -23,6 +25,7 @@ VERBS = {
     "report": "times per function of a recording",
     "graph": "the calls of a recording, added up",
     "diff": "what is called more often, or takes longer, than in another recording",
+    "tui": "a recording in the terminal: a tree that folds, functions, source",
     "info": "what a recording holds, and whether all",
     "html": "a recording, or what differs between two, as a page for a browser",
     "dump": "a recording as other programs read it: JSON lines, timelines, tables and others",

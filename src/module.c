@@ -214,7 +214,8 @@ module_exec(PyObject *module)
     int failed = recording ? PyModule_AddType(module, (PyTypeObject *)recording) : -1;
     Py_XDECREF(recording);
     state->events_type = PyType_FromModuleAndSpec(module, &ft_events_spec, NULL);
-    if (failed || state->events_type == NULL) {
+    state->outline_type = PyType_FromModuleAndSpec(module, &ft_outline_spec, NULL);
+    if (failed || state->events_type == NULL || state->outline_type == NULL) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "__version__", PYFTRACE_VERSION);
@@ -226,6 +227,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     struct ft_state *state = ft_state_of(module);
     Py_VISIT(state->tap_type);
     Py_VISIT(state->events_type);
+    Py_VISIT(state->outline_type);
     Py_VISIT(state->program.tap);
     return ft_engine_traverse(&state->engine, visit, arg);
 }
@@ -236,6 +238,7 @@ module_clear(PyObject *module)
     struct ft_state *state = ft_state_of(module);
     Py_CLEAR(state->tap_type);
     Py_CLEAR(state->events_type);
+    Py_CLEAR(state->outline_type);
     Py_CLEAR(state->program.tap);
     ft_engine_clear(&state->engine);
     return 0;

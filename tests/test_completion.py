@@ -17,7 +17,7 @@ from pyftrace import options as opts
 from pyftrace.commands import diff
 from pyftrace.exports import FORMATS
 
-PARSED = [verb for verb in cli.VERBS if verb != "record"]
+PARSED = [verb for verb in cli.VERBS if verb not in cli.TARGETED]
 FILES = ["app.py", "a file.py", "other [1].txt"]
 FOLDERS = ["run.data", "old runs"]
 
@@ -43,7 +43,7 @@ def options_of(command: str) -> set[str]:
     """The words with a dash that it takes."""
     if command in PARSED:
         return set(parser_of(command)._option_string_actions)
-    record = command == "record"
+    record = command in cli.TARGETED
     rows = [row for row in opts.TABLE if row.group != opts.HIDDEN and goes(row, record)]
     ends = opts.ENDS[-1:] if record else opts.ENDS
     return {name for row in (*rows, *ends, *opts.TARGETS) for name in row.names}
@@ -93,6 +93,9 @@ def test_values_are_those_of_the_tables():
     assert {name: found.pop(name) for name in VALUES} == VALUES
     for name, words in found.items():
         verb, option = name.split()
+        if verb == "tui":
+            assert words == VALUES[f"record {option}"]
+            continue
         assert parser_of(verb)._option_string_actions[option].choices == words
 
 

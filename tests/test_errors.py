@@ -50,7 +50,7 @@ def one_line(text: str) -> str:
         (["help"], "no such script: help; did you mean pyftrace -h?"),
         (["infos"], "no such script: infos; did you mean pyftrace info?"),
         (["reprot", "run.data"], "no such script: reprot; did you mean pyftrace report?"),
-        (["tui", "foo.py"], "'tui' is a verb of a coming version"),
+        (["merge", "x"], "'completion' is a verb of a coming version"),
         (["ls"], "ls ("),
         (
             ["record", "--ring", "16M", "--max-size", "1M", "foo.py"],
@@ -83,7 +83,7 @@ def test_help_and_version(pyftrace: Run):
     assert done.stdout.startswith("pyftrace: Python function tracing tool.\n")
     assert "--include PKG|GLOB" in done.stdout and "Examples:" in done.stdout
     assert "--launcher-pid" not in done.stdout and "--run-id" not in done.stdout
-    assert "tui" not in done.stdout  # reserved, not there yet
+    assert "merge" not in done.stdout  # reserved, not there yet
     assert max(map(len, done.stdout.splitlines())) <= 130
     version = pyftrace("--version").stdout
     assert version.startswith("pyftrace version 0.")

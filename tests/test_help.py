@@ -13,6 +13,7 @@ import pytest
 from conftest import Run, clean_environment
 
 from pyftrace import cli, shells
+from pyftrace.commands import tui
 
 # What stands behind a | or before the first word, and is not tried: why not.
 OTHERS = {
@@ -48,6 +49,8 @@ print("done")
 
 
 def help_of(verb: str) -> str:
+    if verb == "tui":
+        return tui.HELP
     if verb in ("", "record"):
         return cli.record_help() if verb else cli.help_text()
     text: str = import_module(f"pyftrace.commands.{verb}").parser().format_help()
@@ -133,6 +136,9 @@ def test_the_example_runs(verb: str, command: str, place: Path):
         pytest.skip("no make here")
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     done = sh(place, tried(command))
+    if verb == "tui":  # tests/test_tui.py has terminals
+        assert done.returncode == 2 and done.stderr.startswith("pyftrace: tui needs ")
+        return
     limit = verb == "diff" and "--max-" in command  # which is exceeded
     assert done.returncode == (3 if limit else 0), done.stderr
     unkept = re.compile(r"warning: |nothing matched|no calls in scope|cannot|no function")

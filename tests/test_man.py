@@ -48,7 +48,7 @@ def test_every_option_and_verb_has_an_entry():
         part = (text.partition("\nVERBS\n")[2] if command.name else text).partition(begin)[2]
         assert part, f"no part for {command.name}"
         part = re.split(r"^(?:   pyftrace \w|VERBS)", part, maxsplit=1, flags=re.M)[0]
-        for option in command.options:
+        for option in [] if command.name == "tui" else command.options:  # they are record's
             value = f" {option.value.name}" if option.value else ""
             assert re.search(rf"^ +{re.escape(', '.join(option.names) + value)}( |$)", part, re.M)
 

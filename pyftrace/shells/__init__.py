@@ -51,7 +51,7 @@ class Command(NamedTuple):
 
 def commands() -> list[Command]:
     """All there are, pyftrace itself first."""
-    return [_traced(""), *(_traced(v) if v == "record" else _verb(v) for v in cli.VERBS)]
+    return [_traced(""), *(_traced(v) if v in cli.TARGETED else _verb(v) for v in cli.VERBS)]
 
 
 def fill(script: str, **parts: "str | list[str]") -> str:
@@ -62,7 +62,7 @@ def fill(script: str, **parts: "str | list[str]") -> str:
 
 
 def _traced(name: str) -> Command:
-    record = name == "record"
+    record = name in cli.TARGETED
     options = [_option(row) for row in cli.rows(record)]
     return Command(name, cli.VERBS.get(name, ""), options, Value(TARGET, "TARGET"))
 

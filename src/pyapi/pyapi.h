@@ -21,6 +21,7 @@ struct ft_state {
     struct ft_engine engine;
     PyObject *tap_type;                  /* owned */
     PyObject *events_type;               /* owned */
+    PyObject *outline_type;              /* owned */
     struct ft_program program;
     bool ready;                          /* the engine was initialised */
 };
@@ -99,9 +100,9 @@ PyObject *ft_tap_dump_exception(PyObject *self, PyObject *args);
 PyObject *ft_tap_ending(PyObject *self, PyObject *unused);
 PyObject *ft_tap_flight(PyObject *self, void *unused);
 
-/* ---- recordings (runs.c, recording.c, walking.c) --------------------------------------------- */
+/* ---- recordings (runs.c, recording.c, walking.c, outline.c) ---------------------------------- */
 
-extern PyType_Spec ft_recording_spec, ft_events_spec;
+extern PyType_Spec ft_recording_spec, ft_events_spec, ft_outline_spec;
 
 PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *ft_recording_run(PyObject *module, PyObject *path);

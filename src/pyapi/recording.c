@@ -302,6 +302,8 @@ static PyMethodDef methods[] = {
     {"events", (PyCFunction)(void (*)(void))ft_recording_events, METH_VARARGS | METH_KEYWORDS,
      "The events of all threads, merged by time, as tuples."},
     {"threads", recording_threads, METH_NOARGS, "The threads, with their counts."},
+    {"outline", ft_recording_outline, METH_O, "The calls of the thread of that serial."},
+    {"functions", ft_recording_functions, METH_NOARGS, "The functions, by id."},
     {"time_of", recording_time_of, METH_O, "ticks() of this process as ns of the recording."},
     {NULL, NULL, 0, NULL},
 };

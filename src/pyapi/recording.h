@@ -19,5 +19,7 @@ PyObject *ft_raise_errno(int error, PyObject *path); /* NULL */
 
 PyObject *ft_recording_walk(PyObject *self, PyObject *args, PyObject *kwargs);
 PyObject *ft_recording_events(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *ft_recording_outline(PyObject *self, PyObject *thread);
+PyObject *ft_recording_functions(PyObject *self, PyObject *unused);
 
 #endif
