@@ -50,7 +50,7 @@ def one_line(text: str) -> str:
         (["help"], "no such script: help; did you mean pyftrace -h?"),
         (["infos"], "no such script: infos; did you mean pyftrace info?"),
         (["reprot", "run.data"], "no such script: reprot; did you mean pyftrace report?"),
-        (["merge", "x"], "'completion' is a verb of a coming version"),
+        (["merge", "x"], "'merge' is a verb of a coming version"),
         (["ls"], "ls ("),
         (
             ["record", "--ring", "16M", "--max-size", "1M", "foo.py"],

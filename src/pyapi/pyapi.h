@@ -71,6 +71,7 @@ struct ft_tap_object {
     uint64_t *but;                       /* owned: threads that watch_others() leaves out */
     struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
     struct ft_flight *flight;            /* owned, of a flight recorder; outlives the sink */
+    PyObject *walked;                    /* owned list: recordings whose functions the sink has */
 };
 
 /* ---- formats that are sinks (exports.c) ------------------------------------------------------ */

@@ -245,6 +245,7 @@ tap_dealloc(PyObject *op)
     ft_unlock();
     ft_filter_fini(&self->filter);
     PyMem_Free(self->but);
+    Py_CLEAR(self->walked);
     Py_CLEAR(self->module);
     type->tp_free(op);
     Py_DECREF(type);
@@ -255,6 +256,7 @@ tap_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(SELF(op)->module);
+    Py_VISIT(SELF(op)->walked);
     return 0;
 }
 

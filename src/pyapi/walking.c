@@ -52,6 +52,14 @@ walk(PyObject *op, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "a recording is walked into a tap that is not attached");
         return NULL;
     }
+    if (tap->walked == NULL && (tap->walked = PyList_New(0)) == NULL) {
+        return NULL;
+    }
+    Py_ssize_t n = PyList_GET_SIZE(tap->walked);
+    if ((n == 0 || PyList_GET_ITEM(tap->walked, n - 1) != op)
+        && PyList_Append(tap->walked, op) < 0) {
+        return NULL;
+    }
     struct ft_filter *f = &tap->filter;
     struct ft_select select = {
         .function = f->function.items,
