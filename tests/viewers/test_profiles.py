@@ -100,14 +100,16 @@ def test_speedscope_shows_a_function_with_its_total(folder: Path, page: Page):
     row = page.locator("tr", has_text="__main__.main")
     assert speedscope_time(total_ns(folder, "main")) in row.inner_text().replace("\xa0", " ")
     page.screenshot(path=PICTURES / "speedscope-table.png")
-    assert page.get_by_text("MainThread (pid").count() > 0
+    page.get_by_text("MainThread (pid").first.wait_for()
 
 
 def test_speedscope_shows_hostile_names_and_runs_none(evil: Path, page: Page):
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     open_in_speedscope(page, dump(evil, "speedscope"))
     page.get_by_text("Sandwich").click()
-    assert page.locator("tr", has_text="onerror=alert(1)").count() == 1
+    rows = page.locator("tr", has_text="onerror=alert(1)")
+    rows.first.wait_for()
+    assert rows.count() == 1
 
 
 def test_speedscope_s_own_schema_has_it(folder: Path):
