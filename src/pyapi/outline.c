@@ -192,13 +192,6 @@ ft_recording_outline(PyObject *op, PyObject *number)
     return (PyObject *)self;
 }
 
-static PyObject *
-function_tuple(const struct ft_func *f)
-{
-    return Py_BuildValue("NNNII", ft_name_to_str(f->name), ft_name_to_str(f->module),
-                         ft_name_to_str(f->file), f->line, f->column);
-}
-
 /* By the id that rows have; 0 is the one of which nothing is known. */
 PyObject *
 ft_recording_functions(PyObject *op, PyObject *Py_UNUSED(unused))
@@ -210,7 +203,7 @@ ft_recording_functions(PyObject *op, PyObject *Py_UNUSED(unused))
         for (size_t j = 0; dict != NULL && j < n; j++) {
             const struct ft_func *f = i < t->nprocesses ? t->processes[i].funcs[j] : t->unknown;
             PyObject *id = f ? PyLong_FromUnsignedLong(f->id) : NULL;
-            PyObject *tuple = id ? function_tuple(f) : NULL;
+            PyObject *tuple = id ? ft_func_to_tuple(f) : NULL;
             if (f != NULL && (tuple == NULL || PyDict_SetItem(dict, id, tuple) < 0)) {
                 Py_CLEAR(dict);
             }

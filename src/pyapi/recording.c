@@ -27,6 +27,16 @@ ft_name_to_str(struct ft_str s)
 }
 
 PyObject *
+ft_func_to_tuple(const struct ft_func *f)
+{
+    if (f == NULL) {
+        return Py_NewRef(Py_None);
+    }
+    return Py_BuildValue("NNNII", ft_name_to_str(f->name), ft_name_to_str(f->module),
+                         ft_name_to_str(f->file), f->line, f->column);
+}
+
+PyObject *
 ft_raise_errno(int error, PyObject *path)
 {
     if (error == ENOMEM) {

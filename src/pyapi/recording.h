@@ -14,6 +14,8 @@ struct ft_recording_object {
 /* New references; NULL with an exception. */
 PyObject *ft_text_to_str(struct ft_str s);           /* file names: surrogateescape */
 PyObject *ft_name_to_str(struct ft_str s); /* Python's names: surrogatepass, or replaced */
+/* (name, module, file, line, column); None for NULL. */
+PyObject *ft_func_to_tuple(const struct ft_func *f);
 PyObject *ft_id_to_str(const uint8_t id[16]);
 PyObject *ft_raise_errno(int error, PyObject *path); /* NULL */
 

@@ -255,8 +255,7 @@ place_of(const struct ft_func *func, struct ft_ptrmap *places, PyObject *functio
         return (Py_ssize_t)*known;
     }
     Py_ssize_t place = PyList_GET_SIZE(functions);
-    PyObject *row = Py_BuildValue("NNNII", ft_name_to_str(func->name), ft_name_to_str(func->module),
-                                  ft_name_to_str(func->file), func->line, func->column);
+    PyObject *row = ft_func_to_tuple(func);
     int error = row == NULL ? -1 : PyList_Append(functions, row);
     Py_XDECREF(row);
     if (error == 0 && !ft_ptrmap_put(places, (uintptr_t)func, (uint64_t)place)) {
@@ -304,16 +303,6 @@ ft_tap_spans(PyObject *op, PyObject *Py_UNUSED(unused))
 
 /* ---- who calls whom -------------------------------------------------------------------------- */
 
-static PyObject *
-func_tuple(const struct ft_func *f)
-{
-    if (f == NULL) {
-        return Py_NewRef(Py_None);
-    }
-    return Py_BuildValue("NNNII", ft_name_to_str(f->name), ft_name_to_str(f->module),
-                         ft_name_to_str(f->file), f->line, f->column);
-}
-
 PyObject *
 ft_tap_edges(PyObject *op, PyObject *Py_UNUSED(unused))
 {
@@ -330,8 +319,9 @@ ft_tap_edges(PyObject *op, PyObject *Py_UNUSED(unused))
     PyObject *list = PyList_New((Py_ssize_t)n - 1);
     for (size_t i = 1; list != NULL && i < n; i++) {
         const struct ft_edge *e = &edges[i];
-        PyObject *row = Py_BuildValue("NNKKKK", func_tuple(e->caller), func_tuple(e->func),
-                                      e->calls, e->first, e->total, e->self);
+        PyObject *row =
+            Py_BuildValue("NNKKKK", ft_func_to_tuple(e->caller), ft_func_to_tuple(e->func),
+                          e->calls, e->first, e->total, e->self);
         if (row == NULL) {
             Py_CLEAR(list);
             break;
