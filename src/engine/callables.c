@@ -312,6 +312,8 @@ judge(struct ft_engine *e, struct ft_callable *callable)
             callable->taps[slot].verdict = ft_filter_judge_callable(tap->filter, &callable->func);
         }
     }
+    bool plain = e->lone != NULL && (callable->taps[e->lone->slot].verdict & FT_V_PLAIN);
+    callable->plain = plain ? e->lone->epoch : 0;
     callable->generation = e->generation;
 }
 
@@ -335,11 +337,31 @@ learn(struct ft_engine *e, PyObject *object, struct ft_callable *stale, bool *fa
     return callable;
 }
 
+/* Of the most common ones, which need no description: functions of modules, methods of types. */
+static inline uint64_t
+method_key(PyObject *object)
+{
+    if (Py_IS_TYPE(object, &PyMethodDescr_Type)) {
+        return key_of(((PyMethodDescrObject *)object)->d_method, KIND_METHOD);
+    }
+    if (Py_IS_TYPE(object, &PyCFunction_Type)) {
+        return key_of(((PyCFunctionObject *)object)->m_ml, KIND_METHOD);
+    }
+    return 0;
+}
+
 struct ft_callable *
 ft_callable_get(struct ft_engine *e, PyObject *object, bool *failed)
 {
     struct description d;
     *failed = false;
+    uint64_t key = method_key(object), *met = key ? ft_ptrmap_get(&e->callables, key) : NULL;
+    if (met != NULL) {
+        struct ft_callable *callable = (struct ft_callable *)(uintptr_t)*met;
+        if (callable->generation == e->generation) {
+            return callable->ours ? NULL : callable;
+        }
+    }
     if (!describe(e, object, &d, false)) {
         return NULL;
     }

@@ -5,6 +5,13 @@
 
 #include "engine/engine.h"
 
+struct ft_callback {
+    PyObject ob_base;
+    vectorcallfunc vectorcall;
+    struct ft_engine *engine; /* borrowed from `module` */
+    PyObject *module; /* owned: keeps the engine */
+};
+
 extern PyType_Spec ft_callback_spec;
 
 PyObject *ft_callback_new(struct ft_engine *e, enum ft_event event);

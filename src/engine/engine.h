@@ -53,6 +53,8 @@ struct ft_code {
     uint32_t want;                       /* taps that follow this function: 0 is NEVER for all */
     uint32_t want_c;                     /* taps that follow C calls made by it */
     uint32_t plain; /* epoch of the lone tap, if it shows this whatever the caller; 0 */
+    uint32_t run; /* the same, of a generator or coroutine: one of these is 0 */
+    uint32_t calls; /* epoch of the lone tap, if it is told of C calls made by it; 0 */
     bool silenced; /* a DISABLE was returned because `want` was 0 */
     bool silenced_c; /* the same for CALL */
     bool called; /* seen by START while a program was traced */
@@ -110,6 +112,7 @@ struct ft_callable {
     PyObject *type; /* owned weak reference to a heap type, else NULL */
     bool ours; /* of pyftrace._engine: never told of */
     uint32_t generation;
+    uint32_t plain; /* as of struct ft_code */
     struct {
         uint32_t epoch, verdict;
     } taps[FT_MAX_TAPS];
@@ -121,15 +124,18 @@ void ft_callables_fini(struct ft_engine *e);
 
 /* ---- threads and their stacks (threads.c, stack.c) ------------------------------------------- */
 
-/* How a frame was pushed; one word, so that the short way writes it at once. */
+/* How a frame was pushed; one word, which the short way writes and compares at once. */
 struct ft_frame_kind {
     uint32_t plain; /* epoch of the lone tap that was told by the short way; 0 */
+    bool run; /* by the short way of a generator or coroutine */
     bool c; /* a C call: `frame` is its caller's */
     bool task_set; /* it began a step of a task: the task ends with it */
+    bool unused;
 };
+_Static_assert(sizeof(struct ft_frame_kind) == sizeof(uint64_t), "without a gap");
 
-/* One open activation: a line of the cache. The short way writes the first four alone; the others
- * hold if `kind.plain` is 0, see ft_stack_settle. */
+/* One open activation: a line of the cache. The short way writes the first four alone, and of a run
+ * `activation`; the others hold if `kind.plain` is 0, see ft_stack_settle. */
 struct ft_frame {
     void *frame; /* the interpreter's frame: opaque, names the activation */
     const struct ft_func *func; /* struct ft_code, or struct ft_callable when `c` */
@@ -164,8 +170,11 @@ struct ft_thread {
     struct ft_sink *lone_sink;
     ft_enter_plain *lone_enter;
     ft_leave_plain *lone_leave;
+    ft_resume_plain *lone_resume; /* of generators and coroutines, see ft_code.run */
+    ft_yield_plain *lone_yield;
     uintptr_t raised; /* the exception that leaves the frame told of last: which, not what */
     bool lone_unwind; /* so do those left by an exception */
+    bool lone_coroutines; /* so do coroutines: there is no task to ask for */
 
     bool told_task; /* the lone tap was told of `task` */
     uint64_t tstate_id, gone; /* of the state met last, and of one that is no more */

@@ -1,20 +1,11 @@
 /* Where events arrive. One vectorcall object per event, registered on sys.monitoring, carries the
  * engine; each callback is a few lines: thread, function, verdict, stack. Nothing here raises,
  * prints or runs Python; the one exception that may pass is a signal handler's. GIL held. */
-#include <structmember.h>
-
 #include "engine/callback.h"
 #include "engine/lock.h"
 #include "engine/stack.h"
 
-struct callback {
-    PyObject ob_base;
-    vectorcallfunc vectorcall;
-    struct ft_engine *engine;            /* borrowed from `module` */
-    PyObject *module;                    /* owned: keeps the engine */
-};
-
-#define ENGINE(self) (((struct callback *)(self))->engine)
+#define ENGINE(self) (((struct ft_callback *)(self))->engine)
 #define CODE(args) ((PyCodeObject *)(args)[0])
 
 /* From 3.13 on C code may fire events for whatever stands for its code (PyMonitoring_Fire...). */
@@ -101,9 +92,9 @@ now(bool counter)
     return counter ? ft_clock_counter() : ft_clock_monotonic_ns();
 }
 
-/* NULL: not the common case. */
+/* What the thread's short way knows of the code; NULL: there is none. */
 static inline const struct ft_code *
-plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
+code_of_thread(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
 #ifdef Py_GIL_DISABLED
     return NULL; /* what was settled may change under our hands, and nothing is read in place */
@@ -112,8 +103,26 @@ plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *c
     if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
         return NULL;
     }
-    const struct ft_code *c = extra->items[t->index];
+    return extra->items[t->index];
+}
+
+/* NULL: not the common case. */
+static inline const struct ft_code *
+plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
+{
+    const struct ft_code *c = code_of_thread(t, e, code);
     return FT_LIKELY(c != NULL && c->plain == t->lone.plain && t->top != t->cap) ? c : NULL;
+}
+
+/* The same of a generator or coroutine. */
+static inline const struct ft_code *
+run_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
+{
+    const struct ft_code *c = code_of_thread(t, e, code);
+    return c != NULL && c->run == t->lone.plain && t->top != t->cap
+                   && (t->lone_coroutines || !(c->func.flags & FT_FUNC_COROUTINE))
+               ? c
+               : NULL;
 }
 
 static inline PyObject *
@@ -127,9 +136,9 @@ enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
     return t->lone_enter(t->lone_sink, t->lone_lane, &c->func, time, FT_NONE);
 }
 
-/* The frame on top is the one that is left, and went the short way. */
+/* The frame on top is the running one, and of that kind. */
 static inline bool
-plain_top(const struct ft_thread *t, const struct ft_engine *e)
+is_top(const struct ft_thread *t, const struct ft_engine *e, bool run, bool c)
 {
 #ifdef Py_GIL_DISABLED
     return false;
@@ -138,7 +147,30 @@ plain_top(const struct ft_thread *t, const struct ft_engine *e)
         return false;
     }
     const struct ft_frame *f = &t->stack[t->top - 1];
-    return FT_LIKELY(f->kind.plain == t->lone.plain && f->frame == FT_FRAME_ID(t->tstate));
+    struct ft_frame_kind kind = t->lone;
+    kind.run |= run;
+    kind.c |= c;
+    return FT_LIKELY(memcmp(&f->kind, &kind, sizeof(kind)) == 0
+                     && f->frame == FT_FRAME_ID(t->tstate));
+}
+
+static inline bool
+plain_top(const struct ft_thread *t, const struct ft_engine *e)
+{
+    return is_top(t, e, false, false);
+}
+
+static inline bool
+run_top(const struct ft_thread *t, const struct ft_engine *e)
+{
+    return is_top(t, e, true, false);
+}
+
+/* A C call is the running frame's. */
+static inline bool
+c_top(const struct ft_thread *t, const struct ft_engine *e)
+{
+    return is_top(t, e, false, true);
 }
 
 static inline PyObject *
@@ -146,6 +178,36 @@ leave_plain(struct ft_thread *t, uint64_t time)
 {
     t->top--;
     return t->lone_leave(t->lone_sink, t->lone_lane, time, FT_NONE);
+}
+
+/* A generator or coroutine goes on. Like yield_plain out of the callback, which saves no registers
+ * for those that go the long way. */
+static __attribute__((noinline)) PyObject *
+resume_plain(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c)
+{
+    struct ft_frame *f = &t->stack[t->top++];
+    f->frame = FT_FRAME_ID(t->tstate);
+    f->func = &c->func;
+    f->kind = t->lone;
+    f->kind.run = true;
+    f->activation = ft_stack_activation(e, f->frame, FT_RESUME);
+    f->time = ft_clock_ticks();
+    return t->lone_resume(t->lone_sink, t->lone_lane, &c->func, f->activation, f->time, FT_NONE);
+}
+
+static __attribute__((noinline)) PyObject *
+yield_plain(struct ft_thread *t)
+{
+    uint64_t time = ft_clock_ticks();
+    const struct ft_frame *f = &t->stack[--t->top];
+    return t->lone_yield(t->lone_sink, t->lone_lane, f->activation,
+                         (f->func->flags & FT_FUNC_COROUTINE) != 0, time, FT_NONE);
+}
+
+static __attribute__((noinline)) PyObject *
+leave_c_plain(struct ft_thread *t)
+{
+    return leave_plain(t, ft_clock_ticks());
 }
 
 /* ---- entering and leaving -------------------------------------------------------------------- */
@@ -286,7 +348,10 @@ on_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return enter(ENGINE(self), CODE(args), FT_RESUME);
+    struct ft_thread *t = ft_thread_current;
+    const struct ft_code *c = run_code(t, ENGINE(self), CODE(args));
+    return FT_LIKELY(c != NULL) ? resume_plain(ENGINE(self), t, c)
+                                : enter(ENGINE(self), CODE(args), FT_RESUME);
 }
 
 static PyObject *
@@ -321,7 +386,9 @@ on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return leave(ENGINE(self), CODE(args), FT_YIELD, args[2]);
+    struct ft_thread *t = ft_thread_current;
+    return FT_LIKELY(run_top(t, ENGINE(self))) ? yield_plain(t)
+                                               : leave(ENGINE(self), CODE(args), FT_YIELD, args[2]);
 }
 
 static PyObject *
@@ -386,19 +453,62 @@ enter_c_held(struct ft_engine *e, PyObject *const *args)
     return finish();
 }
 
+static __attribute__((noinline)) PyObject *
+enter_c(struct ft_engine *e, PyObject *const *args)
+{
+    ft_lock();
+    PyObject *answer = enter_c_held(e, args);
+    ft_unlock();
+    return answer;
+}
+
+/* A Python function has events of its own. */
+static inline bool
+is_python(PyObject *callable)
+{
+    return PyFunction_Check(callable)
+           || (Py_IS_TYPE(callable, &PyMethod_Type)
+               && PyFunction_Check(PyMethod_GET_FUNCTION(callable)));
+}
+
+/* The caller's C calls go the short way. */
+static __attribute__((noinline)) PyObject *
+enter_c_plain(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
+{
+    if (is_python(args[2])) {
+        Py_RETURN_NONE;
+    }
+    bool failed;
+    void *frame = FT_FRAME_ID(t->tstate);
+    const struct ft_callable *callable = ft_callable_get(e, args[2], &failed);
+    if (FT_UNLIKELY(callable == NULL || callable->plain != t->lone.plain || t->top == t->cap)) {
+        return enter_c(e, args);
+    }
+    if (t->top > 0 && t->stack[t->top - 1].kind.c && t->stack[t->top - 1].frame == frame) {
+        return enter_c(e, args); /* an older one lost its end */
+    }
+    struct ft_frame *f = &t->stack[t->top++];
+    f->frame = frame;
+    f->func = &callable->func;
+    f->kind = t->lone;
+    f->kind.c = true;
+    f->time = ft_clock_ticks();
+    return t->lone_enter(t->lone_sink, t->lone_lane, &callable->func, f->time, FT_NONE);
+}
+
 static PyObject *
 on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    ft_lock();
-    PyObject *answer = enter_c_held(ENGINE(self), args);
-    ft_unlock();
-    return answer;
+    struct ft_thread *t = ft_thread_current;
+    const struct ft_code *c = code_of_thread(t, ENGINE(self), CODE(args));
+    return FT_LIKELY(c != NULL && c->calls == t->lone.plain) ? enter_c_plain(ENGINE(self), t, args)
+                                                             : enter_c(ENGINE(self), args);
 }
 
-static PyObject *
+static __attribute__((noinline)) PyObject *
 leave_c(struct ft_engine *e, enum ft_way way)
 {
     PyObject *answer = Py_NewRef(Py_None);
@@ -416,14 +526,18 @@ static PyObject *
 on_c_return(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(nargsf),
             PyObject *Py_UNUSED(kw))
 {
-    return leave_c(ENGINE(self), FT_C_RETURN);
+    struct ft_thread *t = ft_thread_current;
+    return FT_LIKELY(c_top(t, ENGINE(self))) ? leave_c_plain(t)
+                                             : leave_c(ENGINE(self), FT_C_RETURN);
 }
 
 static PyObject *
 on_c_raise(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(nargsf),
            PyObject *Py_UNUSED(kw))
 {
-    return leave_c(ENGINE(self), FT_C_RAISE);
+    struct ft_thread *t = ft_thread_current;
+    return c_top(t, ENGINE(self)) && t->lone_unwind ? leave_c_plain(t)
+                                                    : leave_c(ENGINE(self), FT_C_RAISE);
 }
 
 /* Registering, unregistering and the event mask are all driven by this table. */
@@ -438,63 +552,3 @@ const struct ft_event_row ft_event_table[FT_EV_COUNT] = {
     [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, true, true},
     [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, true, true},
 };
-
-/* ---- the callback type ----------------------------------------------------------------------- */
-
-static int
-callback_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((struct callback *)self)->module);
-    return 0;
-}
-
-static int
-callback_clear(PyObject *self)
-{
-    Py_CLEAR(((struct callback *)self)->module);
-    return 0;
-}
-
-static void
-callback_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    callback_clear(self);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyMemberDef callback_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct callback, vectorcall), READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyType_Slot callback_slots[] = {
-    {Py_tp_dealloc, callback_dealloc}, {Py_tp_traverse, callback_traverse},
-    {Py_tp_clear, callback_clear},     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_members, callback_members}, {0, NULL},
-};
-
-PyType_Spec ft_callback_spec = {
-    .name = "pyftrace._engine.Callback",
-    .basicsize = sizeof(struct callback),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL
-             | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = callback_slots,
-};
-
-PyObject *
-ft_callback_new(struct ft_engine *e, enum ft_event event)
-{
-    PyTypeObject *type = (PyTypeObject *)e->callback_type;
-    struct callback *self = (struct callback *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->vectorcall = ft_event_table[event].callback;
-    self->engine = e;
-    self->module = Py_NewRef(e->module);
-    return (PyObject *)self;
-}

@@ -45,10 +45,16 @@ push(struct ft_thread *t, void *frame, const struct ft_func *func, bool c)
 
 /* ---- frames of the short way ----------------------------------------------------------------- */
 
+static uint64_t
+activation_of(const struct ft_frame *f)
+{
+    return f->kind.plain != 0 && !f->kind.run ? 0 : f->activation;
+}
+
 static void
 settle_frame(struct ft_frame *f, const struct ft_tap *tap)
 {
-    f->activation = 0;
+    f->activation = activation_of(f);
     f->inside = f->excluded = 0;
     f->shown = tap != NULL && tap->slot >= 0 && tap->epoch == f->kind.plain ? 1u << tap->slot : 0;
 }
@@ -62,6 +68,7 @@ ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap)
             settle_frame(f, tap);
             t->views[tap->slot >= 0 ? tap->slot : 0].depth += f->shown != 0;
             f->kind.plain = 0;
+            f->kind.run = false;
         }
     }
 }
@@ -112,7 +119,7 @@ ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open
         const struct ft_frame *f = &t->stack[i];
         bool plain = f->kind.plain == epoch;
         if (plain || (f->kind.plain == 0 && (f->shown >> slot & 1))) {
-            calls[n++] = (struct ft_open_call){f->func, f->time, plain ? 0 : f->activation};
+            calls[n++] = (struct ft_open_call){f->func, f->time, activation_of(f)};
         }
     }
     return n;
@@ -402,8 +409,8 @@ ft_stack_forget(struct ft_engine *e, void *frame)
     ft_ptrmap_take(&e->activations, (uintptr_t)frame, NULL);
 }
 
-static uint64_t
-activation_of(struct ft_engine *e, void *frame, enum ft_way way)
+uint64_t
+ft_stack_activation(struct ft_engine *e, void *frame, enum ft_way way)
 {
     uint64_t *known = way == FT_START ? NULL : ft_ptrmap_get(&e->activations, (uintptr_t)frame);
     if (known != NULL) {
@@ -418,7 +425,7 @@ static void
 enter_generator(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, enum ft_way way)
 {
     if (e->needs & FT_NEED_ACTIVATION) {
-        f->activation = activation_of(e, f->frame, way);
+        f->activation = ft_stack_activation(e, f->frame, way);
     }
     if ((e->needs & FT_NEED_TASK) && t->task == NULL
         && (f->func->flags & (FT_FUNC_COROUTINE | FT_FUNC_ASYNCGEN))) {
@@ -453,7 +460,7 @@ ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObje
 {
     uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
     const struct ft_frame *f = &t->stack[t->top - 1];
-    if (FT_UNLIKELY(f->kind.plain == 0 && f->activation != 0) && way != FT_YIELD) {
+    if (way != FT_YIELD && FT_UNLIKELY(activation_of(f) != 0)) {
         ft_ptrmap_take(&e->activations, (uintptr_t)f->frame, NULL);
     }
     pop(e, t, way, value, now);

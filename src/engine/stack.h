@@ -8,6 +8,8 @@
 /* A Python frame is entered; `mask` are the taps that follow the function on this thread. */
 void ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_code *c,
                     PyCodeObject *code, enum ft_way way, uint32_t mask);
+/* The serial of the frame's run: a new one at its start. */
+uint64_t ft_stack_activation(struct ft_engine *e, void *frame, enum ft_way way);
 /* A generator is thrown into that never began: what is known of its frame's address was of another
  * one, which CPython closed without an event, as it does where no handler of its own could run. */
 void ft_stack_forget(struct ft_engine *e, void *frame);

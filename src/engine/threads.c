@@ -123,6 +123,9 @@ ft_thread_settle(struct ft_engine *e, struct ft_thread *t)
     t->lone_enter = tap->sink->ops->enter_plain;
     t->lone_leave = tap->sink->ops->leave_plain;
     t->lone_unwind = !(tap->sink->needs & FT_NEED_EXC);
+    t->lone_resume = tap->sink->ops->resume_plain;
+    t->lone_yield = tap->sink->ops->yield_plain;
+    t->lone_coroutines = !(tap->sink->needs & FT_NEED_TASK) || t->task != NULL;
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */

@@ -219,12 +219,14 @@ static const struct ft_sink_ops plain_ops = {
     .leave = ft_record_leave,
     .enter_plain = ft_record_enter_plain,
     .leave_plain = ft_record_leave_plain,
+    .resume_plain = ft_record_resume_plain,
+    .yield_plain = ft_record_yield_plain,
     .lost = lost,
     .forked = forked,
     .close = close_sink,
 };
 
-/* Of a flight recorder. */
+/* Of a flight recorder. A run is looked at: it may be one of a watched function. */
 static const struct ft_sink_ops flight_ops = {
     .name = "record",
     .locked = false,

@@ -381,6 +381,38 @@ ft_record_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
 }
 
+static __attribute__((noinline)) void *
+resume_unlikely(struct ft_sink *sink, struct record_lane *lane, const struct ft_call *call,
+                void *answer)
+{
+    ft_record_enter(sink, lane, call);
+    return answer;
+}
+
+void *
+ft_record_resume_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func,
+                       uint64_t activation, uint64_t time, void *answer)
+{
+    struct record *r = (struct record *)sink;
+    struct record_lane *lane = opaque;
+    uint64_t now = time >> r->shift;
+    uint8_t *p = lane->p;
+    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->run->activation != activation
+                 || lane->run->id != func->id)) {
+        struct ft_call call = {
+            .func = func, .way = FT_RESUME, .activation = activation, .time = time};
+        return resume_unlikely(sink, lane, &call, answer);
+    }
+    *lane->next = func->id + 1;
+    push(lane, func->id);
+    lane->resumes++;
+    lane->run = &lane->runs[FT_RUN_SLOT(activation, 0)];
+    lane->p = ft_varint_put(p + 1, now - lane->last);
+    lane->last = now;
+    __atomic_store_n(p, first_byte(FT_CODE_OTHER, FT_SHORT_LIKELY), __ATOMIC_RELEASE);
+    return answer;
+}
+
 /* The exception goes on through its callers: its text is not written again. */
 static bool
 raised_again(struct record_lane *lane, struct ft_str text)
@@ -394,6 +426,15 @@ raised_again(struct record_lane *lane, struct ft_str text)
         ft_strbuf_add(last, text.s, text.len);
     }
     return false;
+}
+
+/* What is likely to be resumed after this run is suspended. Of a call that this segment never told
+ * of, a reader does not know the activation. To be asked before pop(). */
+static struct record_run *
+run_after(struct record_lane *lane, uint64_t activation)
+{
+    bool told = lane->depth > lane->unlisted || lane->depth > lane->least;
+    return &lane->runs[FT_RUN_SLOT(told ? activation : 0, 1)];
 }
 
 static void
@@ -411,13 +452,11 @@ leave_any(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (!prepare_leave(r, lane, value ? FT_RECORD_MAX : 0, now)) {
         return;
     }
-    /* Of a call that this segment never told of, a reader does not know the activation. */
-    bool told = lane->depth > lane->unlisted || lane->depth > lane->least;
     bool suspended = kind == FT_OTHER_YIELD || kind == FT_OTHER_AWAIT;
-    pop(lane);
     if (suspended) {
-        lane->run = &lane->runs[FT_RUN_SLOT(told ? call->activation : 0, 1)];
+        lane->run = run_after(lane, call->activation);
     }
+    pop(lane);
     if (suspended && !value) {
         enum ft_short code = kind == FT_OTHER_YIELD ? FT_SHORT_YIELD : FT_SHORT_AWAIT;
         end_short(lane, code, begin_short(lane, now));
@@ -443,4 +482,35 @@ ft_record_leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (lane->task != 0 && lane->depth < lane->task_depth) {
         lane->task = 0;
     }
+}
+
+static __attribute__((noinline)) void *
+yield_unlikely(struct ft_sink *sink, struct record_lane *lane, const struct ft_call *call,
+               void *answer)
+{
+    ft_record_leave(sink, lane, call);
+    return answer;
+}
+
+/* The frame that holds the task went the long way: it is not this one. */
+void *
+ft_record_yield_plain(struct ft_sink *sink, void *opaque, uint64_t activation, bool awaits,
+                      uint64_t time, void *answer)
+{
+    struct record *r = (struct record *)sink;
+    struct record_lane *lane = opaque;
+    uint64_t now = time >> r->shift;
+    uint8_t *p = lane->p;
+    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == 0)) {
+        struct ft_call call = {
+            .way = FT_YIELD, .awaits = awaits, .activation = activation, .time = time};
+        return yield_unlikely(sink, lane, &call, answer);
+    }
+    lane->run = run_after(lane, activation);
+    pop(lane);
+    lane->p = ft_varint_put(p + 1, now - lane->last);
+    lane->last = now;
+    unsigned kind = awaits ? FT_SHORT_AWAIT : FT_SHORT_YIELD;
+    __atomic_store_n(p, first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
+    return answer;
 }

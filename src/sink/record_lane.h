@@ -116,6 +116,10 @@ void ft_record_leave(struct ft_sink *sink, void *opaque, const struct ft_call *c
 void *ft_record_enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func,
                             uint64_t time, void *answer);
 void *ft_record_leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer);
+void *ft_record_resume_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func,
+                             uint64_t activation, uint64_t time, void *answer);
+void *ft_record_yield_plain(struct ft_sink *sink, void *opaque, uint64_t activation, bool awaits,
+                            uint64_t time, void *answer);
 
 /* ---- record_defs.c --------------------------------------------------------------------------- */
 

@@ -100,6 +100,10 @@ struct ft_sink;
 typedef void *ft_enter_plain(struct ft_sink *sink, void *lane, const struct ft_func *func,
                              uint64_t time, void *answer);
 typedef void *ft_leave_plain(struct ft_sink *sink, void *lane, uint64_t time, void *answer);
+typedef void *ft_resume_plain(struct ft_sink *sink, void *lane, const struct ft_func *func,
+                              uint64_t activation, uint64_t time, void *answer);
+typedef void *ft_yield_plain(struct ft_sink *sink, void *lane, uint64_t activation, bool awaits,
+                             uint64_t time, void *answer);
 
 struct ft_sink_ops {
     const char *name;
@@ -120,6 +124,9 @@ struct ft_sink_ops {
      * call and need not save its registers. */
     ft_enter_plain *enter_plain;
     ft_leave_plain *leave_plain;
+    /* The same of a RESUME and a YIELD. Both, or NULL: told by enter and leave. */
+    ft_resume_plain *resume_plain;
+    ft_yield_plain *yield_plain;
     /* A recorded call that began before the lane's first event: on the stack, but no event. NULL:
      * not of interest. */
     void (*open)(struct ft_sink *sink, void *lane, const struct ft_call *call);

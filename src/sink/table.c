@@ -144,14 +144,29 @@ leave_unkept(struct table_lane *lane)
     }
 }
 
-static COLD void
-resume(struct table_lane *lane, struct table_open *o, const struct ft_call *call)
+/* Ticks of the activation's earlier runs. */
+static inline uint64_t
+wake(struct table_lane *lane, uint64_t activation)
 {
-    o->activation = call->activation;
-    o->before = 0;
-    if (call->way != FT_START) {
-        ft_ptrmap_take(&lane->suspended, call->activation, &o->before);
+    struct table_rest *rest = &lane->rests[activation & (TABLE_RESTS - 1)];
+    uint64_t before = 0;
+    if (__builtin_expect(rest->activation == activation, 1)) {
+        rest->activation = 0;
+        return rest->before;
     }
+    ft_ptrmap_take(&lane->suspended, activation, &before);
+    return before;
+}
+
+static inline void
+rest(struct ft_sink *sink, struct table_lane *lane, uint64_t activation, uint64_t ticks)
+{
+    struct table_rest *rest = &lane->rests[activation & (TABLE_RESTS - 1)];
+    if (__builtin_expect(rest->activation != 0, 0)
+        && !ft_ptrmap_put(&lane->suspended, rest->activation, rest->before)) {
+        ft_sink_unkept(sink, 1);
+    }
+    *rest = (struct table_rest){activation, ticks};
 }
 
 static void
@@ -170,7 +185,8 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     o->generator = call->activation != 0;
     o->child = 0;
     if (__builtin_expect(o->generator, 0)) {
-        resume(lane, o, call);
+        o->activation = call->activation;
+        o->before = call->way == FT_START ? 0 : wake(lane, call->activation);
     }
     bool again = call->way == FT_RESUME || call->way == FT_THROW;
     s->calls += !again;
@@ -204,9 +220,7 @@ leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_w
     if (__builtin_expect(o->generator, 0)) {
         ticks += o->before;
         if (way == FT_YIELD) {
-            if (!ft_ptrmap_put(&lane->suspended, o->activation, ticks)) {
-                ft_sink_unkept(sink, 1);
-            }
+            rest(sink, lane, o->activation, ticks);
             return;
         }
     }
@@ -251,6 +265,25 @@ static void *
 leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
 {
     leave_at(sink, opaque, time, FT_RETURN);
+    return answer;
+}
+
+static void *
+resume_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t activation,
+             uint64_t time, void *answer)
+{
+    struct ft_call call = {.func = func, .way = FT_RESUME, .activation = activation, .time = time};
+    enter(sink, opaque, &call);
+    return answer;
+}
+
+static void *
+yield_plain(struct ft_sink *sink, void *opaque, uint64_t activation, bool awaits, uint64_t time,
+            void *answer)
+{
+    (void)activation; /* the lane has it with the call */
+    (void)awaits;
+    leave_at(sink, opaque, time, FT_YIELD);
     return answer;
 }
 
@@ -452,6 +485,8 @@ close_sink(struct ft_sink *sink)
         .leave = leave,                                                                            \
         .enter_plain = enters_plain,                                                               \
         .leave_plain = leave_plain,                                                                \
+        .resume_plain = resume_plain,                                                              \
+        .yield_plain = yield_plain,                                                                \
         .open = open_call,                                                                         \
         .lost = lost,                                                                              \
         .forked = forked,                                                                          \

@@ -25,6 +25,15 @@ struct table_open {
     uint64_t activation;
 };
 
+/* A suspended activation. */
+struct table_rest {
+    uint64_t activation; /* 0: none */
+    uint64_t before;     /* ticks so far */
+};
+
+/* A generator is mostly resumed soon: those suspended last wait where nothing is searched. */
+#define TABLE_RESTS 64
+
 struct table_retired {
     void *block;
     struct table_retired *next;
@@ -35,7 +44,8 @@ struct table_lane {
     uint32_t nstats;                     /* published after `stats` */
     uint32_t depth, cap;
     struct table_open *stack;            /* owned */
-    struct ft_ptrmap suspended;          /* activation -> ticks so far */
+    struct table_rest rests[TABLE_RESTS]; /* by the activation's last bits */
+    struct ft_ptrmap suspended;          /* those of them that had to make room, likewise */
     struct ft_ptrmap edges; /* (caller's id + 1, or 0) << 32 | id + 1 -> calls; where asked for */
     bool percentiles;
     uint32_t room;                       /* `cap`, while `unkept` holds that down */
