@@ -103,6 +103,119 @@ def test_exceptions_leave_it_and_come_back(where: Path):
     assert r.calls("leaf") == 6
 
 
+def numbers(n):
+    for i in range(n):
+        got = yield i
+        leaf(len(str(got)))
+    return n
+
+
+def delegates(n):
+    return (yield from numbers(n))
+
+
+async def waits(n):
+    for _ in range(n):
+        await asyncio.sleep(0)
+        leaf(n)
+    return [i async for i in agen(n)]
+
+
+async def agen(n):
+    for i in range(n):
+        yield await inner(i)
+
+
+async def inner(i):
+    return i
+
+
+def recursive(n):
+    yield n
+    if n:
+        yield from recursive(n - 1)
+
+
+def many_runs():
+    """Generators and coroutines in all their turns; C calls, also those that raise."""
+    for gen in numbers, delegates:
+        kept = [gen(n) for n in range(90)]
+        for g in kept:
+            with contextlib.suppress(StopIteration):
+                g.send(None)
+                g.send("sent")
+        for g in kept[:30]:
+            g.close()
+        for g in kept[30:60]:
+            with contextlib.suppress(ValueError):
+                g.throw(ValueError("in"))
+        del g, kept
+    with contextlib.suppress(ValueError):
+        list(map(int, ["1", "x"]))
+    list(recursive(20))
+
+    async def main():
+        await asyncio.gather(*(waits(n) for n in range(4)))
+        await waits(2)
+        task = asyncio.create_task(waits(1000))
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    sorted([3, 1, 2], key=leaf)
+
+
+def told(path: Path):
+    """What must be the same whichever way it went; runs and tasks in order of first sight."""
+    runs: dict[int | None, int] = {None: 0}
+    tasks: dict[str | None, int] = {None: 0}
+    return [
+        (e.event, e.function, e.depth, e.thread, e.exception,
+         tasks.setdefault(e.task, len(tasks)), runs.setdefault(e.activation, len(runs)))
+        for e in pyftrace.open(path).events()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("scope", [{}, {"builtins": "all", "libs": "all"}])
+def test_runs_and_c_calls_are_told_as_by_the_long_way(where: Path, scope):
+    many_runs()  # what is imported or made once
+    with pyftrace.record(where, **scope):
+        many_runs()
+    beside = where.with_name("beside.data")
+    with pyftrace.record(beside, **scope), pyftrace.report(only=["nothing"]):
+        many_runs()
+    alone, both = told(where), told(beside)
+    alone = alone[: len(alone) - [e[0] for e in alone[::-1]].index("return")]
+    assert len(alone) > 2000
+    unlike = [pair for pair in zip(alone, both, strict=False) if pair[0] != pair[1]]
+    assert unlike[:3] == []
+
+
+@pytest.mark.parametrize("inside", [numbers, delegates])
+def test_another_tap_comes_and_goes_while_generators_are_suspended(where: Path, inside):
+    def drive(*between: Callable[[], object]):
+        g = inside(3)
+        for turn in range(3):
+            g.send(turn or None)
+            for act in between:
+                act()
+        with contextlib.suppress(StopIteration):
+            g.send("last")
+
+    with pyftrace.record(where):
+        drive(lambda: leaf(0))
+    beside = where.with_name("beside.data")
+    with pyftrace.record(beside), contextlib.ExitStack() as stack:
+        drive(lambda: stack.enter_context(pyftrace.report()), lambda: leaf(0), stack.close)
+    alone, both = (
+        [e for e in told(p) if e[1] in ("numbers", "delegates", "leaf")] for p in (where, beside)
+    )
+    assert alone == both
+    assert len(alone) > 14
+
+
 def test_what_a_task_calls_belongs_to_it(where: Path):
     async def work(n):
         for _ in range(n):

@@ -1,5 +1,6 @@
 /* Values as one bounded, printable line, without running the program's code: exact built-in types
- * are read here, exact value types of the standard library in value_std.c, all else is its type.
+ * are read here, exact value types of the standard library in value_std.c, exceptions in
+ * value_exc.c, all else is its type.
  * With --values str the program's own __str__ runs, guarded. GIL held. */
 #include "engine/lock.h"
 #include "engine/value.h"
@@ -7,8 +8,6 @@
 #include "engine/codes.h"
 
 #define MAX_NESTING 4
-#define MAX_INT_DIGITS 40                /* of 30 bits: 361 decimal digits */
-#define MAX_EXCEPTION_ARG 4096
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
@@ -121,9 +120,8 @@ ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value)
     return str;
 }
 
-/* Ends with the exception that was set before, or with the one that a handler raised. */
-static void
-restore(struct ft_valuer *v, PyObject *saved)
+void
+ft_value_restore(struct ft_valuer *v, PyObject *saved)
 {
     if (v->raised != NULL) {
         Py_XSETREF(saved, v->raised);
@@ -131,9 +129,8 @@ restore(struct ft_valuer *v, PyObject *saved)
     PyErr_SetRaisedException(saved);
 }
 
-/* Adds what a C function of CPython says in a str. */
-static void
-add_str_object(struct ft_valuer *v, PyObject *str)
+void
+ft_value_str(struct ft_valuer *v, PyObject *str)
 {
     PyObject *keep;
     if (str == NULL) {
@@ -147,16 +144,16 @@ add_str_object(struct ft_valuer *v, PyObject *str)
     Py_DECREF(str);
 }
 
-static void
-add_int(struct ft_valuer *v, PyObject *value)
+void
+ft_value_int(struct ft_valuer *v, PyObject *value)
 {
     int overflow;
     long small = PyLong_AsLongAndOverflow(value, &overflow);
     if (!overflow) {
         ft_strbuf_add_i64(v->b, small);
     }
-    else if (FT_LONG_DIGITS(value) <= MAX_INT_DIGITS) {
-        add_str_object(v, ft_value_said(v, PyLong_Type.tp_repr, value));
+    else if (FT_LONG_DIGITS(value) <= FT_VALUE_INT_DIGITS) {
+        ft_value_str(v, ft_value_said(v, PyLong_Type.tp_repr, value));
     }
     else {
         ft_strbuf_add_cstr(v->b, "<int of about ");
@@ -190,7 +187,7 @@ ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
     }
     PyObject *name = PyType_GetQualName(type);
     if (name != NULL) {
-        add_str_object(v, name);
+        ft_value_str(v, name);
     }
     PyErr_Clear();
 }
@@ -200,7 +197,7 @@ add_named(struct ft_valuer *v, const char *what, PyObject *name)
 {
     ft_strbuf_add_char(v->b, '<');
     ft_strbuf_add_cstr(v->b, what);
-    add_str_object(v, Py_XNewRef(name));
+    ft_value_str(v, Py_XNewRef(name));
     ft_strbuf_add_char(v->b, '>');
 }
 
@@ -361,13 +358,13 @@ add_scalar(struct ft_valuer *v, PyObject *value)
         ft_strbuf_add_cstr(v->b, value == Py_None ? "None" : value == Py_True ? "True" : "False");
     }
     else if (type == &PyLong_Type) {
-        add_int(v, value);
+        ft_value_int(v, value);
     }
     else if (type == &PyUnicode_Type) {
         ft_value_quoted(v, value);
     }
     else if (type == &PyFloat_Type || type == &PyComplex_Type) {
-        add_str_object(v, ft_value_said(v, type->tp_repr, value));
+        ft_value_str(v, ft_value_said(v, type->tp_repr, value));
     }
     else if (type == &PyBytes_Type) {
         add_bytes(v, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
@@ -399,7 +396,7 @@ add_range(struct ft_valuer *v, PyObject *range)
         bool default_step = known && i == 2 && PyLong_AsLong(field) == 1;
         if (known && !default_step) {
             ft_strbuf_add_cstr(v->b, i ? ", " : "");
-            add_int(v, field);
+            ft_value_int(v, field);
         }
         PyErr_Clear();
         Py_XDECREF(field);
@@ -438,7 +435,7 @@ add_by_str(struct ft_valuer *v, PyObject *value)
     if (str != NULL) {
         PyObject *cut = PyUnicode_Substring(str, 0, (Py_ssize_t)v->style->length + 1);
         Py_DECREF(str);
-        add_str_object(v, cut);
+        ft_value_str(v, cut);
         return;
     }
     if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
@@ -454,11 +451,13 @@ add_by_str(struct ft_valuer *v, PyObject *value)
     Py_DECREF(exc);
 }
 
-/* Cuts what was added since `start` to `length` characters, the last three of them dots. */
-static void
-cut(struct ft_strbuf *b, size_t start, size_t length)
+void
+ft_value_cut(struct ft_strbuf *b, size_t start, size_t length)
 {
     size_t chars = 0, keep = start, i = start;
+    if (b->len - start <= length) {
+        return; /* no more bytes than characters are allowed */
+    }
     for (; i < b->len; i++) {
         if (((unsigned char)b->data[i] & 0xc0) != 0x80) {
             if (chars == (length > 3 ? length - 3 : 0)) {
@@ -485,108 +484,7 @@ ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *
     else {
         PyObject *exc = PyErr_GetRaisedException();
         ft_value_any(&v, value);
-        restore(&v, exc);
+        ft_value_restore(&v, exc);
     }
-    cut(b, start, style->length);
-}
-
-/* ---- exceptions ------------------------------------------------------------------------------ */
-
-static bool
-is_plain(PyObject *value)
-{
-    if (value == NULL || value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)) {
-        return true;
-    }
-    if (PyUnicode_CheckExact(value)) {
-        return PyUnicode_GET_LENGTH(value) <= MAX_EXCEPTION_ARG;
-    }
-    if (PyBytes_CheckExact(value)) {
-        return PyBytes_GET_SIZE(value) <= MAX_EXCEPTION_ARG;
-    }
-    return PyLong_CheckExact(value) && FT_LONG_DIGITS(value) <= MAX_INT_DIGITS;
-}
-
-/* Whether str(exc) runs no code of the program: a built-in __str__ over exact built-in values. */
-static bool
-is_readable(PyObject *exc)
-{
-    PyTypeObject *type = Py_TYPE(exc), *base = type;
-    while (PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) && base->tp_base != NULL) {
-        base = base->tp_base;
-    }
-    PyObject *args = ((PyBaseExceptionObject *)exc)->args;
-    if (type->tp_str != base->tp_str || args == NULL || !PyTuple_CheckExact(args)) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
-        if (!is_plain(PyTuple_GET_ITEM(args, i))) {
-            return false;
-        }
-    }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_OSError)) {
-        PyOSErrorObject *os = (PyOSErrorObject *)exc;
-        return is_plain(os->myerrno) && is_plain(os->strerror) && is_plain(os->filename)
-               && is_plain(os->filename2);
-    }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_UnicodeError)) {
-        PyUnicodeErrorObject *unicode = (PyUnicodeErrorObject *)exc;
-        return is_plain(unicode->encoding) && is_plain(unicode->object)
-               && is_plain(unicode->reason);
-    }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_SyntaxError)) {
-        PySyntaxErrorObject *syntax = (PySyntaxErrorObject *)exc;
-        return is_plain(syntax->msg) && is_plain(syntax->filename) && is_plain(syntax->lineno);
-    }
-    return true;
-}
-
-static bool
-needs_module(PyTypeObject *type)
-{
-    PyObject *module = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? ft_type_module(type) : NULL;
-    bool needs = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") != 0
-                 && PyUnicode_CompareWithASCIIString(module, "builtins") != 0;
-    Py_XDECREF(module);
-    return needs;
-}
-
-/* str(exc), most often without a call: a call may run the handlers of signals, which untraced
- * would have run later. */
-static void
-add_exception_text(struct ft_valuer *v, PyObject *exc)
-{
-    reprfunc say = Py_TYPE(exc)->tp_str;
-    PyObject *args = ((PyBaseExceptionObject *)exc)->args;
-    PyObject *only = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
-    if (only != NULL && PyUnicode_CheckExact(only)
-        && say == ((PyTypeObject *)PyExc_KeyError)->tp_str) {
-        ft_strbuf_add_cstr(v->b, ": ");
-        ft_value_quoted(v, only);
-        return;
-    }
-    PyObject *text = only != NULL && PyUnicode_CheckExact(only)
-                             && say == ((PyTypeObject *)PyExc_BaseException)->tp_str
-                         ? Py_NewRef(only)
-                         : ft_value_said(v, say, exc);
-    if (text != NULL && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) > 0) {
-        ft_strbuf_add_cstr(v->b, ": ");
-        add_str_object(v, Py_NewRef(text));
-    }
-    Py_XDECREF(text);
-}
-
-/* As the last line of a traceback has it: "ValueError: bad", "app.Error: no such row". */
-void
-ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style *style)
-{
-    size_t start = b->len;
-    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style, NULL};
-    PyObject *saved = PyErr_GetRaisedException();
-    ft_value_type_name(&v, Py_TYPE(exc), needs_module(Py_TYPE(exc)));
-    if (PyExceptionInstance_Check(exc) && is_readable(exc)) {
-        add_exception_text(&v, exc);
-    }
-    restore(&v, saved);
-    cut(b, start, style->length);
+    ft_value_cut(b, start, style->length);
 }

@@ -76,6 +76,43 @@ CASE(times_of_recursion_and_generators)
     ft_func_unref(g);
 }
 
+/* More than can wait where nothing is searched, each resumed by the short way. */
+CASE(many_suspended_generators_keep_their_times)
+{
+    injected_clock();
+    struct ft_sink *sink = ft_table_new(false);
+    struct ft_thread_info info = {.serial = 1, .native_id = 1, .name = FT_STR("MainThread")};
+    struct story s = {sink, sink->ops->thread_begin(sink, &info), 0, U};
+    struct ft_func *g = func("g", "/a/app.py", 5, FT_FUNC_GENERATOR);
+    enum { N = 300, ROUNDS = 5 };
+    for (uint64_t i = 1; i <= N; i++) {
+        enter(&s, FT_START, g, NULL, 0, i);
+        s.now += i * U;
+        leave(&s, FT_YIELD, g, NULL, i);
+    }
+    int answer;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (uint64_t i = 1; i <= N; i++) {
+            CHECK(sink->ops->resume_plain(sink, s.lane, g, i, s.now, &answer) == &answer);
+            s.now += i * U;
+            CHECK(sink->ops->yield_plain(sink, s.lane, i, false, s.now, &answer) == &answer);
+        }
+    }
+    for (uint64_t i = N; i >= 1; i--) {
+        enter(&s, FT_RESUME, g, NULL, 0, i);
+        leave(&s, FT_RETURN, g, NULL, i);
+    }
+    struct ft_table_rows rows;
+    CHECK(ft_table_collect(sink, &rows) == 0 && rows.n == 1);
+    const struct ft_table_row *r = row(&rows, "g");
+    CHECK(r->calls == N && r->resumes == N * (ROUNDS + 1));
+    CHECK(r->total == (uint64_t)N * (N + 1) / 2 * (ROUNDS + 1) * U);
+    CHECK(r->min == (ROUNDS + 1) * U && r->max == (uint64_t)N * (ROUNDS + 1) * U);
+    ft_table_rows_free(&rows);
+    sink->ops->close(sink);
+    ft_func_unref(g);
+}
+
 CASE(lambdas_of_one_line_and_growing)
 {
     struct ft_sink *sink = ft_table_new(false);
