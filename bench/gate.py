@@ -30,14 +30,16 @@ BUDGET = HERE / "budget.json"
 # Not a temporary one: the length of its name would be another one from run to run.
 FOLDER = ROOT / "build" / "gate"
 
-WORKLOADS = ("fib", "methods", "c calls", "generators", "exceptions", "recursion")
+WORKLOADS = ("fib", "methods", "c calls", "generators", "coroutines", "exceptions", "recursion")
 MODES = ("record", "report", "text")
 FIGURES = ("instructions", "bytes", "syscalls", "allocations")
 TOLERANCE = 0.01
 YARDSTICK = 0.005  # the interpreter itself: beyond that it is another build of it
+LAYOUTS = 3  # of memory: the least counts, as addresses alone move a figure by a few per cent
 LENGTHS = (3, 9)  # runs of a workload: what both have in common is subtracted
 
-Figures = dict[str, dict[str, dict[str, float]]]  # by workload, mode and figure
+Measured = dict[str, dict[str, float]]  # by mode and figure
+Figures = dict[str, Measured]  # by workload
 
 # The C library chooses memcpy() and its like by processor: here always the plainest.
 PLAIN = "glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"
@@ -73,7 +75,7 @@ CLOCK = (
 )
 
 LEAVE = (
-    "    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == 0)) {\n"
+    "    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == lane->floor)) {\n"
     "        return leave_unlikely(r, lane, now, answer);\n"
 )
 SHORT = "    if (*delta < FT_DELTA_MORE) {\n        return q;\n    }\n"
@@ -166,14 +168,16 @@ def marked(marks: int, modes: tuple[str, ...]) -> None:
         raise Broken(f"{marks} marks for {len(modes)} modes")
 
 
-def instructions(lib: Path, workload: str, modes: tuple[str, ...]) -> dict[str, int]:
+def instructions(
+    lib: Path, workload: str, modes: tuple[str, ...], layout: int = 0
+) -> dict[str, int]:
     """Between the marks of each mode."""
     out = lib.parent / "callgrind.out"
     for old in out.parent.glob(f"{out.name}*"):
         old.unlink()
     work(lib, "marks", workload, *modes, prefix=(
         "valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--dump-before=getsid",
-    ))  # fmt: skip
+    ), GATE_LAYOUT=str(layout))  # fmt: skip
     parts = len([*out.parent.glob(f"{out.name}.*")])
     marked(parts, modes)
     found = {}
@@ -210,7 +214,27 @@ def allocations(lib: Path, workload: str, mode: str) -> int:
     return taken[1] - taken[0]
 
 
-def measure(lib: Path, workload: str, modes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def in_layout(found: Measured, layout: int, lib: Path, workload: str) -> Measured:
+    """The same with the instructions of another layout of memory."""
+    modes = tuple(found)
+    taken = instructions(lib, workload, modes, layout)
+    share = found["untraced"]["events"] * 3 / (LENGTHS[1] - LENGTHS[0])
+    other = {mode: dict(figures) for mode, figures in found.items()}
+    other["untraced"]["instructions"] = round(taken["untraced"] / share, 3)
+    for mode in modes[1:]:
+        added = (taken[mode] - taken["untraced"]) / share
+        other[mode]["instructions"] = round(added, 6)
+    return other
+
+
+def least(found: Measured, other: Measured) -> Measured:
+    return {
+        mode: figures | {"instructions": min(figures["instructions"], other[mode]["instructions"])}
+        for mode, figures in found.items()
+    }
+
+
+def measure(lib: Path, workload: str, modes: tuple[str, ...]) -> Measured:
     """Figures by mode, each an event; of the untraced run what all others are held against."""
     lines = work(lib, "sizes", workload, *LENGTHS).splitlines()
     short, long = ([int(word) for word in line.split()] for line in lines)
@@ -219,7 +243,7 @@ def measure(lib: Path, workload: str, modes: tuple[str, ...]) -> dict[str, dict[
     all_modes = ("untraced", *modes)
     taken = instructions(lib, workload, all_modes)
     called = syscalls(lib, workload, all_modes)
-    found: dict[str, dict[str, float]] = {
+    found: Measured = {
         "untraced": {"events": events, "instructions": round(taken["untraced"] / share, 3)}
     }
     for mode in modes:
@@ -236,12 +260,41 @@ def measure(lib: Path, workload: str, modes: tuple[str, ...]) -> dict[str, dict[
 # ---- judging -------------------------------------------------------------------------------------
 
 
+def is_same_interpreter(found: Measured, budget: Measured) -> bool:
+    base, yard = (figures["untraced"]["instructions"] for figures in (found, budget))
+    return abs(base / yard - 1) <= YARDSTICK
+
+
+def checked(lib: Path, workload: str, modes: tuple[str, ...], budget: Figures) -> Measured:
+    """What is within the budget in one layout of memory is; other layouts are tried if not."""
+    found = measure(lib, workload, modes)
+    for layout in range(1, LAYOUTS):
+        same = is_same_interpreter(found, budget[workload])
+        if same and not compare(workload, {workload: found}, budget)[0]:
+            break
+        other = in_layout(found, layout, lib, workload)
+        if not same:
+            found = other
+        elif is_same_interpreter(other, budget[workload]):
+            found = least(found, other)
+    return found
+
+
+def budgeted(lib: Path, workload: str, modes: tuple[str, ...]) -> Measured:
+    """For a budget: the least of every layout."""
+    found = measure(lib, workload, modes)
+    for layout in range(1, LAYOUTS):
+        untraced = found["untraced"]
+        found = least(found, in_layout(found, layout, lib, workload)) | {"untraced": untraced}
+    return found
+
+
 def compare(workload: str, found: Figures, budget: Figures) -> tuple[list[str], list[str]]:
     """What is above the budget and what is below it."""
     above, below = [], []
     measured, allowed = found[workload], budget[workload]
     base, yard = measured["untraced"]["instructions"], allowed["untraced"]["instructions"]
-    if abs(base / yard - 1) > YARDSTICK:
+    if not is_same_interpreter(measured, allowed):
         raise NotRun(
             f"{workload} untraced takes {base:.1f} instructions an event, with the budget's"
             f" interpreter {yard:.1f}: another build of CPython, or another workload"
@@ -365,10 +418,16 @@ def main() -> int:
     budget = {} if options.update else budget_of(key, budgets())
     lib = build(FOLDER)
     print(key)
+    chosen = [workload for workload in WORKLOADS if options.only in (None, workload)]
+    modes = (options.mode,) if options.mode else MODES
+    missing = [] if options.update else [x for x in chosen if x not in budget]
+    if missing:
+        raise NotRun(f"no budget for {', '.join(missing)}; make gate UPDATE=1 writes it")
     found = {
-        workload: measure(lib, workload, (options.mode,) if options.mode else MODES)
-        for workload in WORKLOADS
-        if options.only in (None, workload)
+        workload: budgeted(lib, workload, modes)
+        if options.update
+        else checked(lib, workload, modes, budget)
+        for workload in chosen
     }
     show(found)
     if options.json:

@@ -22,6 +22,7 @@ WORK = {
     "methods": partial(workloads.methods, 500),
     "c calls": partial(workloads.ccalls, 1000),
     "generators": partial(workloads.generators, 1500),
+    "coroutines": partial(workloads.coroutines, 700),
     "exceptions": partial(workloads.exceptions, 700),
     "recursion": partial(workloads.recursion, 900, 1),
 }
@@ -43,6 +44,10 @@ def tap_of(mode, workload, name):
         run = _engine.create_run(name, os.getpid())
         return _engine.Tap("record", folder=name, run=run, values="none", **scope)
     return _engine.Tap(mode, **({"file": name} if mode == "text" else {}), **scope)
+
+
+# Kept, so that all that comes lies elsewhere.
+LAYOUT = [bytes(16 * (i % 29)) for i in range(997 * int(os.environ.get("GATE_LAYOUT", "0")))]
 
 
 def repeat(work, times):

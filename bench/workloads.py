@@ -1,6 +1,8 @@
 """What is measured: each returns how many Python calls it made."""
 
+import contextlib
 import threading
+import types
 
 CALLS_OF_FIB = {15: 1973, 21: 35421}
 
@@ -49,6 +51,34 @@ def generators(n=20000):
     for i in numbers(n):
         total += i
     return n + 1
+
+
+@types.coroutine
+def pause():
+    yield
+
+
+async def fetch(x):
+    if x % 4 == 0:
+        await pause()
+    return x
+
+
+async def total(n):
+    found = 0
+    for i in range(n):
+        found += await fetch(i)
+    return found
+
+
+def coroutines(n=12000):
+    run = total(n)
+    paused = 0
+    with contextlib.suppress(StopIteration):
+        while True:
+            run.send(None)
+            paused += 1
+    return n + 1 + 4 * paused  # each pause is a start, a resume, and two resumes of who awaits it
 
 
 def raises(x):
@@ -113,6 +143,7 @@ ALL = {
     "methods": methods,
     "c calls": ccalls,
     "generators": generators,
+    "coroutines": coroutines,
     "exceptions": exceptions,
     "recursion": recursion,
     "8 threads": threads,

@@ -180,19 +180,36 @@ leave_plain(struct ft_thread *t, uint64_t time)
     return t->lone_leave(t->lone_sink, t->lone_lane, time, FT_NONE);
 }
 
-/* A generator or coroutine goes on. Like yield_plain out of the callback, which saves no registers
- * for those that go the long way. */
-static __attribute__((noinline)) PyObject *
-resume_plain(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c)
+static inline const struct ft_frame *
+push_run(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c, enum ft_way way)
 {
     struct ft_frame *f = &t->stack[t->top++];
     f->frame = FT_FRAME_ID(t->tstate);
     f->func = &c->func;
     f->kind = t->lone;
     f->kind.run = true;
-    f->activation = ft_stack_activation(e, f->frame, FT_RESUME);
+    f->activation = ft_stack_activation(e, f->frame, way);
     f->time = ft_clock_ticks();
+    return f;
+}
+
+/* A generator or coroutine goes on. Like those below out of the callback, which saves no registers
+ * for what goes the long way. */
+static __attribute__((noinline)) PyObject *
+resume_plain(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c)
+{
+    const struct ft_frame *f = push_run(e, t, c, FT_RESUME);
     return t->lone_resume(t->lone_sink, t->lone_lane, &c->func, f->activation, f->time, FT_NONE);
+}
+
+static PyObject *
+start_run(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c)
+{
+    const struct ft_frame *f = push_run(e, t, c, FT_START);
+    struct ft_call call = {
+        .func = &c->func, .way = FT_START, .activation = f->activation, .time = f->time};
+    t->lone_sink->ops->enter(t->lone_sink, t->lone_lane, &call);
+    Py_RETURN_NONE;
 }
 
 static __attribute__((noinline)) PyObject *
@@ -202,6 +219,14 @@ yield_plain(struct ft_thread *t)
     const struct ft_frame *f = &t->stack[--t->top];
     return t->lone_yield(t->lone_sink, t->lone_lane, f->activation,
                          (f->func->flags & FT_FUNC_COROUTINE) != 0, time, FT_NONE);
+}
+
+static PyObject *
+return_run(struct ft_engine *e, struct ft_thread *t)
+{
+    uint64_t time = ft_clock_ticks();
+    ft_ptrmap_take(&e->activations, (uintptr_t)t->stack[t->top - 1].frame, NULL);
+    return leave_plain(t, time);
 }
 
 static __attribute__((noinline)) PyObject *
@@ -299,6 +324,20 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
     return answer;
 }
 
+/* Of what is no ordinary function's. */
+static __attribute__((noinline)) PyObject *
+start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code)
+{
+    const struct ft_code *c = run_code(t, e, code);
+    return c != NULL ? start_run(e, t, c) : enter(e, code, FT_START);
+}
+
+static __attribute__((noinline)) PyObject *
+return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
+{
+    return run_top(t, e) ? return_run(e, t) : leave(e, CODE(args), FT_RETURN, args[2]);
+}
+
 /* `counter` is known to the compiler: reading it calls nothing, so these end with their only call
  * and save no registers. */
 static inline PyObject *
@@ -307,7 +346,7 @@ start(PyObject *self, PyObject *const *args, bool counter)
     struct ft_thread *t = ft_thread_current;
     const struct ft_code *c = plain_code(t, ENGINE(self), CODE(args));
     return FT_LIKELY(c != NULL) ? enter_plain(t, c, counter)
-                                : enter(ENGINE(self), CODE(args), FT_START);
+                                : start_other(ENGINE(self), t, CODE(args));
 }
 
 static inline PyObject *
@@ -315,9 +354,8 @@ return_(PyObject *self, PyObject *const *args, bool counter)
 {
     uint64_t time = now(counter);
     struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(plain_top(t, ENGINE(self)))
-               ? leave_plain(t, time)
-               : leave(ENGINE(self), CODE(args), FT_RETURN, args[2]);
+    return FT_LIKELY(plain_top(t, ENGINE(self))) ? leave_plain(t, time)
+                                                 : return_other(ENGINE(self), t, args);
 }
 
 static __attribute__((noinline)) PyObject *

@@ -12,7 +12,9 @@ struct task {
 };
 
 struct ft_tasks {
-    PyObject *current_task;              /* owned: _asyncio.current_task */
+    PyObject *module_name; /* owned: "_asyncio" */
+    PyObject *running_loop; /* owned: _asyncio._get_running_loop; NULL: not loaded yet */
+    PyObject *current_task; /* owned: _asyncio.current_task */
     PyObject *get_name; /* owned: _asyncio.Task.get_name, C whatever the subclass */
     PyTypeObject *task_type; /* owned */
     struct ft_ptrmap by_address; /* task object -> struct task * */
@@ -27,12 +29,31 @@ tasks_new(void)
         return NULL;
     }
     ft_ptrmap_init(&tasks->by_address);
-    tasks->current_task = ft_loaded("_asyncio", "current_task");
-    tasks->task_type = (PyTypeObject *)ft_loaded("_asyncio", "Task");
-    tasks->get_name =
-        tasks->task_type ? PyObject_GetAttrString((PyObject *)tasks->task_type, "get_name") : NULL;
-    PyErr_Clear();
+    tasks->module_name = PyUnicode_InternFromString("_asyncio");
     return tasks;
+}
+
+/* Most programs have no asyncio, but each of their coroutines asks. */
+static bool
+is_asyncio_loaded(struct ft_tasks *tasks)
+{
+    if (tasks->running_loop != NULL) {
+        return true;
+    }
+    PyObject *modules = PyImport_GetModuleDict(), *module = NULL;
+    if (tasks->module_name == NULL || modules == NULL || !PyDict_CheckExact(modules)
+        || PyDict_GetItemRef(modules, tasks->module_name, &module) <= 0) {
+        return false;
+    }
+    Py_DECREF(module);
+    PyObject *type = ft_loaded("_asyncio", "Task");
+    Py_XSETREF(tasks->task_type, (PyTypeObject *)type);
+    Py_XSETREF(tasks->get_name, type ? PyObject_GetAttrString(type, "get_name") : NULL);
+    Py_XSETREF(tasks->current_task, ft_loaded("_asyncio", "current_task"));
+    if (tasks->current_task != NULL) {
+        tasks->running_loop = ft_loaded("_asyncio", "_get_running_loop");
+    }
+    return tasks->running_loop != NULL;
 }
 
 static void
@@ -55,6 +76,8 @@ ft_tasks_free(struct ft_engine *e)
     if (e->tasks != NULL) {
         ft_ptrmap_each(&e->tasks->by_address, visit_free, NULL);
         ft_ptrmap_fini(&e->tasks->by_address);
+        Py_XDECREF(e->tasks->module_name);
+        Py_XDECREF(e->tasks->running_loop);
         Py_XDECREF(e->tasks->current_task);
         Py_XDECREF(e->tasks->get_name);
         Py_XDECREF((PyObject *)e->tasks->task_type);
@@ -125,23 +148,23 @@ task_of(struct ft_tasks *tasks, PyObject *object)
 const struct ft_task *
 ft_task_current(struct ft_engine *e)
 {
-    if (e->tasks == NULL || e->tasks->current_task == NULL) {
-        ft_tasks_free(e);
-        e->tasks = tasks_new();
-        if (e->tasks == NULL || e->tasks->current_task == NULL) {
-            return NULL;
-        }
+    if (e->tasks == NULL && (e->tasks = tasks_new()) == NULL) {
+        return NULL;
     }
-    PyObject *exc = PyErr_GetRaisedException();
-    PyObject *object = PyObject_CallNoArgs(e->tasks->current_task);
     const struct ft_task *task = NULL;
-    if (object == NULL) {
-        PyErr_Clear(); /* no running loop */
+    PyObject *exc = PyErr_GetRaisedException();
+    if (is_asyncio_loaded(e->tasks)) {
+        PyObject *loop = PyObject_CallNoArgs(e->tasks->running_loop), *object = NULL;
+        if (loop != NULL && loop != Py_None) {
+            object = PyObject_CallOneArg(e->tasks->current_task, loop);
+        }
+        if (object != NULL && object != Py_None) {
+            task = task_of(e->tasks, object);
+        }
+        Py_XDECREF(object);
+        Py_XDECREF(loop);
     }
-    else if (object != Py_None) {
-        task = task_of(e->tasks, object);
-    }
-    Py_XDECREF(object);
+    PyErr_Clear();
     PyErr_SetRaisedException(exc);
     return task;
 }
