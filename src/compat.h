@@ -12,9 +12,12 @@
 #endif
 
 #if PY_VERSION_HEX >= 0x030D0000
+/* C code may fire events for whatever stands for its code (PyMonitoring_Fire...). */
+#define FT_EVENT_IS_OF_CODE(object) PyCode_Check(object)
 #define FT_TSTATE() PyThreadState_GetUnchecked()
 #define FT_FRAME_ID(tstate) ((void *)(tstate)->current_frame)
 #else
+#define FT_EVENT_IS_OF_CODE(object) true
 #define FT_TSTATE() _PyThreadState_UncheckedGet()
 /* Before 3.13 the innermost frame hangs on the C frame of the running evaluation loop. */
 #define FT_FRAME_ID(tstate) ((void *)(tstate)->cframe->current_frame)

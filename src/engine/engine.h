@@ -32,7 +32,7 @@ enum ft_event {
 
 struct ft_event_row {
     const char *name;              /* in sys.monitoring.events, whose numbers differ by version */
-    vectorcallfunc callback;
+    vectorcallfunc callback, without_counter; /* by ft_clock.counter */
     bool ccalls;                   /* only when some tap wants C calls */
     bool implied;                  /* comes with CALL: may not be asked for itself */
 };
@@ -174,7 +174,7 @@ struct ft_thread {
     ft_yield_plain *lone_yield;
     uintptr_t raised; /* the exception that leaves the frame told of last: which, not what */
     bool lone_unwind; /* so do those left by an exception */
-    bool lone_coroutines; /* so do coroutines: there is no task to ask for */
+    bool lone_asks; /* of a coroutine, whether it begins a step of a task */
 
     bool told_task; /* the lone tap was told of `task` */
     uint64_t tstate_id, gone; /* of the state met last, and of one that is no more */
@@ -190,7 +190,9 @@ struct ft_thread {
     struct ft_view views[FT_MAX_TAPS];
 };
 
-extern _Thread_local struct ft_thread *ft_thread_current;
+/* Said here too: or each event's callback would keep its registers for a call that finds the
+ * place, although the linker takes the call out. */
+extern _Thread_local struct ft_thread *ft_thread_current __attribute__((tls_model("initial-exec")));
 
 /* `lone.plain` of a thread whose calls all go the long way: of no tap, and not a frame's 0. */
 #define FT_NO_EPOCH UINT32_MAX

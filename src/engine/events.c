@@ -3,13 +3,13 @@
  * prints or runs Python; the one exception that may pass is a signal handler's. GIL held. */
 #include "engine/callback.h"
 #include "engine/lock.h"
+#include "engine/short_way.h"
 #include "engine/stack.h"
 
 #define ENGINE(self) (((struct ft_callback *)(self))->engine)
 #define CODE(args) ((PyCodeObject *)(args)[0])
 
-/* From 3.13 on C code may fire events for whatever stands for its code (PyMonitoring_Fire...). */
-#define NOT_CODE(args) FT_UNLIKELY(!PyCode_Check((args)[0]))
+#define NOT_CODE(args) FT_UNLIKELY(!FT_EVENT_IS_OF_CODE((args)[0]))
 
 /* The record on the code object. The public accessor costs a call into another library for each
  * event; where the first records lay as we think they do, it is read in place. */
@@ -78,126 +78,19 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
     return Py_NewRef(e->disable);
 }
 
-/* ---- the short way --------------------------------------------------------------------------- */
+/* ---- by the short way ------------------------------------------------------------------------- */
 
-/* One tap, no texts (a report, a recording), a function shown whatever its caller: what
- * ft_stack_enter and ft_stack_leave do in general, without their choices. All that decides was
- * settled before (ft_code_sync, ft_thread_settle): a function's and a thread's epoch are equal only
- * if both are of the lone tap. The thread may have run another interpreter last: then it is not
- * this engine's. */
-
-static inline uint64_t
-now(bool counter)
-{
-    return counter ? ft_clock_counter() : ft_clock_monotonic_ns();
-}
-
-/* What the thread's short way knows of the code; NULL: there is none. */
-static inline const struct ft_code *
-code_of_thread(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
-{
-#ifdef Py_GIL_DISABLED
-    return NULL; /* what was settled may change under our hands, and nothing is read in place */
-#endif
-    const struct ft_code_extra *extra = code->co_extra;
-    if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
-        return NULL;
-    }
-    return extra->items[t->index];
-}
-
-/* NULL: not the common case. */
-static inline const struct ft_code *
-plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
-{
-    const struct ft_code *c = code_of_thread(t, e, code);
-    return FT_LIKELY(c != NULL && c->plain == t->lone.plain && t->top != t->cap) ? c : NULL;
-}
-
-/* The same of a generator or coroutine. */
-static inline const struct ft_code *
-run_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
-{
-    const struct ft_code *c = code_of_thread(t, e, code);
-    return c != NULL && c->run == t->lone.plain && t->top != t->cap
-                   && (t->lone_coroutines || !(c->func.flags & FT_FUNC_COROUTINE))
-               ? c
-               : NULL;
-}
-
-static inline PyObject *
-enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
-{
-    struct ft_frame *f = &t->stack[t->top++];
-    f->frame = FT_FRAME_ID(t->tstate);
-    f->func = &c->func;
-    f->kind = t->lone;
-    uint64_t time = f->time = now(counter);
-    return t->lone_enter(t->lone_sink, t->lone_lane, &c->func, time, FT_NONE);
-}
-
-/* The frame on top is the running one, and of that kind. */
-static inline bool
-is_top(const struct ft_thread *t, const struct ft_engine *e, bool run, bool c)
-{
-#ifdef Py_GIL_DISABLED
-    return false;
-#endif
-    if (FT_UNLIKELY(t == NULL || t->engine != e || t->top == 0)) {
-        return false;
-    }
-    const struct ft_frame *f = &t->stack[t->top - 1];
-    struct ft_frame_kind kind = t->lone;
-    kind.run |= run;
-    kind.c |= c;
-    return FT_LIKELY(memcmp(&f->kind, &kind, sizeof(kind)) == 0
-                     && f->frame == FT_FRAME_ID(t->tstate));
-}
-
-static inline bool
-plain_top(const struct ft_thread *t, const struct ft_engine *e)
-{
-    return is_top(t, e, false, false);
-}
-
-static inline bool
-run_top(const struct ft_thread *t, const struct ft_engine *e)
-{
-    return is_top(t, e, true, false);
-}
-
-/* A C call is the running frame's. */
-static inline bool
-c_top(const struct ft_thread *t, const struct ft_engine *e)
-{
-    return is_top(t, e, false, true);
-}
-
-static inline PyObject *
-leave_plain(struct ft_thread *t, uint64_t time)
-{
-    t->top--;
-    return t->lone_leave(t->lone_sink, t->lone_lane, time, FT_NONE);
-}
-
-static inline const struct ft_frame *
-push_run(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c, enum ft_way way)
-{
-    struct ft_frame *f = &t->stack[t->top++];
-    f->frame = FT_FRAME_ID(t->tstate);
-    f->func = &c->func;
-    f->kind = t->lone;
-    f->kind.run = true;
-    f->activation = ft_stack_activation(e, f->frame, way);
-    f->time = ft_clock_ticks();
-    return f;
-}
+static __attribute__((noinline)) PyObject *enter(struct ft_engine *e, PyCodeObject *code,
+                                                 enum ft_way way);
 
 /* A generator or coroutine goes on. Like those below out of the callback, which saves no registers
  * for what goes the long way. */
 static __attribute__((noinline)) PyObject *
-resume_plain(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c)
+resume_plain(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c, PyCodeObject *code)
 {
+    if (FT_UNLIKELY(begins_step(e, t, c))) {
+        return enter(e, code, FT_RESUME);
+    }
     const struct ft_frame *f = push_run(e, t, c, FT_RESUME);
     return t->lone_resume(t->lone_sink, t->lone_lane, &c->func, f->activation, f->time, FT_NONE);
 }
@@ -281,7 +174,7 @@ enter_held(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
     return finish();
 }
 
-static __attribute__((noinline)) PyObject *
+static PyObject *
 enter(struct ft_engine *e, PyCodeObject *code, enum ft_way way)
 {
     ft_lock();
@@ -329,7 +222,7 @@ static __attribute__((noinline)) PyObject *
 start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code)
 {
     const struct ft_code *c = run_code(t, e, code);
-    return c != NULL ? start_run(e, t, c) : enter(e, code, FT_START);
+    return c != NULL && !begins_step(e, t, c) ? start_run(e, t, c) : enter(e, code, FT_START);
 }
 
 static __attribute__((noinline)) PyObject *
@@ -358,26 +251,20 @@ return_(PyObject *self, PyObject *const *args, bool counter)
                                                  : return_other(ENGINE(self), t, args);
 }
 
-static __attribute__((noinline)) PyObject *
-start_without_counter(PyObject *self, PyObject *const *args)
-{
-    return start(self, args, false);
-}
-
-static __attribute__((noinline)) PyObject *
-return_without_counter(PyObject *self, PyObject *const *args)
-{
-    return return_(self, args, false);
-}
-
 static PyObject *
 on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return FT_LIKELY(ft_clock.counter) ? start(self, args, true)
-                                       : start_without_counter(self, args);
+    return start(self, args, true);
+}
+
+static PyObject *
+on_start_without_counter(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                         PyObject *Py_UNUSED(kw))
+{
+    return NOT_CODE(args) ? Py_NewRef(Py_None) : start(self, args, false);
 }
 
 static PyObject *
@@ -388,7 +275,7 @@ on_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     }
     struct ft_thread *t = ft_thread_current;
     const struct ft_code *c = run_code(t, ENGINE(self), CODE(args));
-    return FT_LIKELY(c != NULL) ? resume_plain(ENGINE(self), t, c)
+    return FT_LIKELY(c != NULL) ? resume_plain(ENGINE(self), t, c, CODE(args))
                                 : enter(ENGINE(self), CODE(args), FT_RESUME);
 }
 
@@ -414,8 +301,14 @@ on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return FT_LIKELY(ft_clock.counter) ? return_(self, args, true)
-                                       : return_without_counter(self, args);
+    return return_(self, args, true);
+}
+
+static PyObject *
+on_return_without_counter(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                          PyObject *Py_UNUSED(kw))
+{
+    return NOT_CODE(args) ? Py_NewRef(Py_None) : return_(self, args, false);
 }
 
 static PyObject *
@@ -580,13 +473,13 @@ on_c_raise(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(na
 
 /* Registering, unregistering and the event mask are all driven by this table. */
 const struct ft_event_row ft_event_table[FT_EV_COUNT] = {
-    [FT_EV_START] = {"PY_START", on_start, false, false},
-    [FT_EV_RESUME] = {"PY_RESUME", on_resume, false, false},
-    [FT_EV_THROW] = {"PY_THROW", on_throw, false, false},
-    [FT_EV_RETURN] = {"PY_RETURN", on_return, false, false},
-    [FT_EV_YIELD] = {"PY_YIELD", on_yield, false, false},
-    [FT_EV_UNWIND] = {"PY_UNWIND", on_unwind, false, false},
-    [FT_EV_CALL] = {"CALL", on_call, true, false},
-    [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, true, true},
-    [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, true, true},
+    [FT_EV_START] = {"PY_START", on_start, on_start_without_counter, false, false},
+    [FT_EV_RESUME] = {"PY_RESUME", on_resume, on_resume, false, false},
+    [FT_EV_THROW] = {"PY_THROW", on_throw, on_throw, false, false},
+    [FT_EV_RETURN] = {"PY_RETURN", on_return, on_return_without_counter, false, false},
+    [FT_EV_YIELD] = {"PY_YIELD", on_yield, on_yield, false, false},
+    [FT_EV_UNWIND] = {"PY_UNWIND", on_unwind, on_unwind, false, false},
+    [FT_EV_CALL] = {"CALL", on_call, on_call, true, false},
+    [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, on_c_return, true, true},
+    [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, on_c_raise, true, true},
 };

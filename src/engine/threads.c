@@ -125,7 +125,7 @@ ft_thread_settle(struct ft_engine *e, struct ft_thread *t)
     t->lone_unwind = !(tap->sink->needs & FT_NEED_EXC);
     t->lone_resume = tap->sink->ops->resume_plain;
     t->lone_yield = tap->sink->ops->yield_plain;
-    t->lone_coroutines = !(tap->sink->needs & FT_NEED_TASK) || t->task != NULL;
+    t->lone_asks = (tap->sink->needs & FT_NEED_TASK) && t->task == NULL;
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */
