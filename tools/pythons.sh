@@ -24,5 +24,5 @@ in_chroot() { # COMMANDS
     unshare --mount --propagation private sh -c "$chroot_mounts" "$chroot_dir" \
         /usr/bin/env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
         LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" \
-        PROGRAMS="${PROGRAMS:-}" ARGS="${ARGS:-}" SUITE="${SUITE:-}" sh -c "$1"
+        PROGRAMS="${PROGRAMS:-}" ARGS="${ARGS:-}" SUITE="${SUITE:-}" UPDATE="${UPDATE:-}" sh -c "$1"
 }
