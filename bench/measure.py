@@ -31,10 +31,12 @@ class Mode:
 
 @dataclass
 class Measured:
-    """Of one workload: seconds a run by mode (``""`` is the untraced one), Python calls a run."""
+    """Of one workload: seconds a run by mode (``""`` is the untraced one), Python calls a run, and
+    how often each kind of tool is called back."""
 
     calls: int
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    callbacks: dict[str, int] = field(default_factory=dict)
 
     def median(self, mode: str = "") -> float:
         return statistics.median(self.seconds[mode])

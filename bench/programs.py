@@ -178,6 +178,23 @@ def echo() -> Callable[[], object]:
     return lambda: asyncio.run(run())
 
 
+def suite() -> Callable[[], object]:
+    """Tests of two modules, CPython's own."""
+    import io
+    import unittest
+
+    from test import test_configparser, test_textwrap
+
+    def tests() -> None:
+        load = unittest.defaultTestLoader.loadTestsFromModule
+        together = unittest.TestSuite(map(load, (test_configparser, test_textwrap)))
+        result = unittest.TextTestRunner(io.StringIO()).run(together)
+        if not result.wasSuccessful() or result.testsRun < 100:
+            raise RuntimeError(f"{result}")
+
+    return tests
+
+
 def all_of(copies: Path) -> dict[str, Factory]:
     """By name; a factory raises ImportError where a package is missing."""
     return {
@@ -185,6 +202,7 @@ def all_of(copies: Path) -> dict[str, Factory]:
         "sqlglot": sqlglot,
         "web requests": web,
         "asyncio echo": echo,
+        "a test suite": suite,
     }
 
 

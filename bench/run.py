@@ -43,6 +43,24 @@ def calls_of(work: Work) -> int:
     return counter.events["call"]
 
 
+def callbacks_of(work: Work) -> dict[str, int]:
+    """How often a run calls each kind of tool."""
+    profile, trace = tracers.Count(), tracers.CountLines()
+    python, c_calls = tracers.CountMonitoring(False), tracers.CountMonitoring(True)
+    for counter in (profile, trace, python, c_calls):
+        counter.start()
+        try:
+            work()
+        finally:
+            counter.stop()
+    return {
+        "sys.settrace": trace.events.total(),
+        "sys.setprofile": profile.events.total(),
+        "sys.monitoring, Python functions": python.calls,
+        "sys.monitoring, C functions too": c_calls.calls,
+    }
+
+
 def shown(measured: dict[str, Measured], found: list[Mode]) -> str:
     """Modes by workloads: ns added to a call, and the slowdown."""
     rows = [["added to a Python call, ns (times untraced)", *measured]]
@@ -56,7 +74,12 @@ def shown(measured: dict[str, Measured], found: list[Mode]) -> str:
         return f"{m.added_ns(mode):+.0f} {slowdown}" if m.calls >= FEW else slowdown
 
     rows += [[mode.name, *(cell(m, mode.name) for m in measured.values())] for mode in found]
-    return table(rows)
+    kinds = next(iter(measured.values())).callbacks
+    counts = [["callbacks a Python call", *measured]]
+    counts += [
+        [kind, *(f"{m.callbacks[kind] / m.calls:.2f}" for m in measured.values())] for kind in kinds
+    ]
+    return table(rows) + "\n\n" + table(counts)
 
 
 def in_process(
@@ -70,6 +93,7 @@ def in_process(
             print(f"!!!! {name} NOT RUN: {error} !!!!", file=sys.stderr)
             continue
         measured[name] = interleaved(work, found, pairs, calls_of(work))
+        measured[name].callbacks = callbacks_of(work)
         print(f"  {name}: {measured[name].median() * 1000:.0f} ms", file=sys.stderr)
     return measured
 
@@ -79,6 +103,7 @@ def by_modes(measured: dict[str, Measured]) -> dict[str, object]:
     return {
         name: {
             "calls": m.calls,
+            "callbacks": m.callbacks,
             "untraced_ms": m.median() * 1000,
             "modes": {
                 mode: {"added_ns": m.added_ns(mode), "slowdown": m.slowdown(mode)}

@@ -23,7 +23,7 @@ class TextTracer:
         getframe = sys._getframe
         depth = 0
 
-        def on_start(code, offset):
+        def on_start(code, offset, exc=None):
             nonlocal depth
             try:  # costs nothing while nothing is raised
                 line = getframe(2).f_lineno
@@ -62,7 +62,7 @@ class ReportTracer:
         clock = time.perf_counter_ns
         totals, stack = self.totals, []
 
-        def on_start(code, offset):
+        def on_start(code, offset, exc=None):
             stack.append(clock())
 
         def on_return(code, offset, value):
@@ -187,6 +187,31 @@ class CountLines(Count):
             return trace
 
         return trace
+
+
+class CountMonitoring:
+    """How often sys.monitoring calls a tool that wants Python functions, or C functions too."""
+
+    def __init__(self, c_calls: bool) -> None:
+        self.calls = 0
+        names = "PY_START PY_RESUME PY_THROW PY_RETURN PY_YIELD PY_UNWIND"
+        self.asked = [*names.split(), *["CALL"] * c_calls]
+        self.implied = ["C_RETURN", "C_RAISE"] * c_calls
+
+    def start(self) -> None:
+        """Switch the events on."""
+
+        def count(*args: object) -> None:
+            self.calls += 1
+
+        sys.monitoring.use_tool_id(TOOL, "count")
+        for name in (*self.asked, *self.implied):
+            sys.monitoring.register_callback(TOOL, getattr(EVENTS, name), count)
+        sys.monitoring.set_events(TOOL, sum(getattr(EVENTS, name) for name in self.asked))
+
+    def stop(self) -> None:
+        """Switch off."""
+        _switch_off()
 
 
 def _switch_on(on_start, on_return, on_unwind) -> None:
