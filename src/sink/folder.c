@@ -102,7 +102,8 @@ each_file(int fd, const char *mark, bool (*ours)(const char *name), bool remove)
         }
         return error;
     }
-    bool marked = faccessat(fd, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    struct stat found;
+    bool marked = fstatat(fd, mark, &found, AT_SYMLINK_NOFOLLOW) == 0;
     struct dirent *entry;
     while (error == 0 && (errno = 0, entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
@@ -141,24 +142,25 @@ prepare(int fd, const char *mark, bool (*ours)(const char *name))
 struct ft_folder *
 ft_folder_new(const char *path, const char *mark, bool (*ours)(const char *name))
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) {
         return NULL;
     }
     struct on_disk *d = calloc(1, sizeof(*d));
-    if (d == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int error = d->fd < 0 ? errno : prepare(d->fd, mark, ours);
+    int fd = d ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int error = d == NULL ? ENOMEM : fd < 0 ? errno : prepare(fd, mark, ours);
     if (error != 0) {
-        if (d->fd >= 0) {
-            close(d->fd);
+        if (fd >= 0) {
+            close(fd);
+        }
+        if (made) {
+            rmdir(path);
         }
         free(d);
         errno = error;
         return NULL;
     }
+    d->fd = fd;
     d->base = (struct ft_folder){
         .out = {.write = take_no_lines, .flush = flush, .close = close_folder},
         .append = append,

@@ -1,6 +1,6 @@
-/* Where a format of several files goes: a directory of ours (0700), its files 0600. A format hands
- * over each file piece by piece under its name, so that no descriptor of a file stays open, however
- * many files there are. */
+/* Where a format of several files goes: a directory, 0700 if it is made here, its files 0600. A
+ * format hands over each file piece by piece under its name, so that no descriptor of a file stays
+ * open, however many files there are. */
 #ifndef FT_SINK_FOLDER_H
 #define FT_SINK_FOLDER_H
 

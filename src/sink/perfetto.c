@@ -184,17 +184,17 @@ make_room(struct perfetto *p, uint32_t id)
     return true;
 }
 
-/* A function's name and place, at its first call. Their ids: that of the function + 2. */
-static void
+/* A function's name and place, at its first call: true. Their ids: that of the function + 2. */
+static bool
 intern_func(struct perfetto *p, const struct ft_func *f)
 {
     struct ft_strbuf *b = &p->timeline.b, s;
     if (f->id < p->ntold && p->told[f->id]) {
-        return;
+        return false;
     }
     if (!make_room(p, f->id)) {
         b->failed = true;
-        return;
+        return false;
     }
     ft_strbuf_init(&s);
     size_t packet = begin_packet(b, FLAG_NEEDED), data = begin_message(b, PACKET_INTERNED);
@@ -209,7 +209,8 @@ intern_func(struct perfetto *p, const struct ft_func *f)
     end_message(b, packet);
     b->failed |= s.failed;
     ft_strbuf_fini(&s);
-    p->told[f->id] = !b->failed;
+    p->told[f->id] = true;
+    return true;
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
@@ -268,7 +269,7 @@ begin(struct ft_timeline *t, struct ft_timeline_open *o, const struct ft_call *c
 {
     const struct ft_func *f = call->func;
     struct ft_strbuf *b = &t->b;
-    intern_func((struct perfetto *)t, f);
+    bool first = intern_func((struct perfetto *)t, f);
     struct event e = begin_event(b, o->since, o->track, TYPE_BEGIN);
     add_number(b, EVENT_CATEGORY, f->flags & FT_FUNC_C ? CATEGORY_C : CATEGORY_PYTHON);
     add_number(b, EVENT_NAME, f->id + 2ull);
@@ -291,6 +292,9 @@ begin(struct ft_timeline *t, struct ft_timeline_open *o, const struct ft_call *c
         note_text(b, KEY_ARGS, call->args);
     }
     end_event(b, e);
+    if (first && b->failed) { /* both are taken back */
+        ((struct perfetto *)t)->told[f->id] = false;
+    }
 }
 
 static void

@@ -9,7 +9,7 @@
 #include "sink/dump.h"
 
 #define FLUSH_AT (1 << 15)
-#define ROOM 1024 /* bytes there always are behind FLUSH_AT, for an end without texts */
+#define ROOM 1024 /* bytes there always are behind FLUSH_AT: enough for most ends without texts */
 #define MADE_UP_TID (1 << 30) /* above any thread's id, within what viewers read */
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -111,7 +111,10 @@ task_track(struct ft_timeline *t, struct ft_timeline_lane *lane, const struct ft
     }
     size_t at = t->b.len;
     t->ops->track(t, lane, track, task->name, true);
-    is_whole(t, at);
+    if (!is_whole(t, at)) { /* its next call tries again */
+        ft_ptrmap_take(&lane->tasks, task->serial + 1, NULL);
+        return lane->track;
+    }
     return track;
 }
 
@@ -136,7 +139,9 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
             return NULL;
         }
         t->ops->process(t, lane, info->process);
-        is_whole(t, at);
+        if (!is_whole(t, at)) { /* its next thread tries again */
+            ft_ptrmap_take(&t->processes, (uint64_t)lane->pid + 1, NULL);
+        }
         at = t->b.len;
     }
     t->ops->track(t, lane, lane->track, info->name, false);

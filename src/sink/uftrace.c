@@ -315,24 +315,30 @@ ft_uftrace_new(struct ft_output *out)
     return &u->base;
 }
 
-/* Of the names given above. */
+/* `before`, digits, `after`. */
+static bool
+is_numbered(const char *name, const char *before, const char *after)
+{
+    size_t len = strlen(before);
+    if (strncmp(name, before, len) != 0) {
+        return false;
+    }
+    size_t digits = strspn(name + len, "0123456789");
+    return digits > 0 && strcmp(name + len + digits, after) == 0;
+}
+
+/* A file that is no export's, say results.dat, stays where it is: the directory is refused. */
 static bool
 is_ours(const char *name)
 {
-    static const char *const whole[] = {"info", "task.txt"};
-    static const char *const ends[] = {".dat", ".sym", ".dbg", ".map"};
-    size_t len = strlen(name);
+    static const char *const whole[] = {"info",       "task.txt", "perf-cpu0.dat",
+                                        "python.sym", "C.sym",    "python.dbg"};
     for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
         if (strcmp(name, whole[i]) == 0) {
             return true;
         }
     }
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        if (len > 4 && strcmp(name + len - 4, ends[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return is_numbered(name, "", ".dat") || is_numbered(name, "sid-", ".map");
 }
 
 struct ft_output *

@@ -71,11 +71,22 @@ ft_uftrace_names_fini(struct ft_uftrace_names *names)
 static void
 write_out(struct ft_uftrace_names *names, const char *file, struct ft_strbuf *b)
 {
-    if (b->failed) {
-        names->folder->out.lost_lines++;
-    }
     names->folder->append(names->folder, file, (struct ft_str){b->data, b->len});
     ft_strbuf_clear(b);
+}
+
+/* A line was added at `at`: a part of it would spoil the next one. */
+static void
+end_line(struct ft_uftrace_names *names, const char *file, struct ft_strbuf *b, size_t at)
+{
+    if (b->failed) {
+        b->len = at;
+        b->failed = false;
+        names->folder->out.lost_lines++;
+    }
+    if (b->len >= FLUSH_AT) {
+        write_out(names, file, b);
+    }
 }
 
 static void
@@ -83,21 +94,21 @@ add_symbol(struct ft_uftrace_names *names, enum ft_uftrace_module module, char k
            struct ft_str name)
 {
     struct ft_strbuf *b = &names->symbols[module];
+    size_t at = b->len;
     add_hex(b, (uint64_t)names->n[module] * STEP, 16);
     ft_strbuf_add_char(b, ' ');
     ft_strbuf_add_char(b, kind);
     ft_strbuf_add_char(b, ' ');
     ft_strbuf_add_str(b, name);
     ft_strbuf_add_char(b, '\n');
-    if (b->len >= FLUSH_AT) {
-        write_out(names, modules[module].file, b);
-    }
+    end_line(names, modules[module].file, b, at);
 }
 
 static void
 add_line(struct ft_uftrace_names *names, const struct ft_func *func, struct ft_str name)
 {
     struct ft_strbuf *b = &names->lines;
+    size_t at = b->len;
     ft_strbuf_add_cstr(b, "F: ");
     add_hex(b, (uint64_t)names->n[FT_UFTRACE_PYTHON] * STEP, 8);
     ft_strbuf_add_char(b, ' ');
@@ -107,9 +118,7 @@ add_line(struct ft_uftrace_names *names, const struct ft_func *func, struct ft_s
     ft_strbuf_add_char(b, ' ');
     ft_strbuf_add_str(b, ft_str_cut(func->shown_path, FILE_MAX_BYTES));
     ft_strbuf_add_char(b, '\n');
-    if (b->len >= FLUSH_AT) {
-        write_out(names, "python.dbg", b);
-    }
+    end_line(names, "python.dbg", b, at);
 }
 
 void
