@@ -64,7 +64,10 @@ class _Record:
 
     def dump(self, reason: str = "asked for") -> str | None:
         """Of a recording with ``dump_on``: what the ring holds becomes a dump now. Its directory;
-        None when nothing was called since the last one, or there are ``max_dumps`` already."""
+        None when nothing was called since the last one, or there are ``max_dumps`` already.
+
+        ``reason`` is what ``pyftrace info`` tells of it. RuntimeError when the recording is not
+        entered or has no ``dump_on``."""
         tap = self._tap
         state = tap.flight if tap is not None else None
         if tap is None or state is None:
