@@ -47,8 +47,6 @@ templates_path = ["templates"]
 html_theme_options = {"navigation_with_keys": True}
 
 
-
-
 def setup(app: Sphinx) -> None:
     """A block of bytes is no language that Pygments knows."""
     app.add_lexer("hex", TextLexer)
