@@ -21,7 +21,7 @@ include_patterns = [
 exclude_patterns = [
     ".*", "build", "dist", "*.egg-info", "tests", "pyftrace", "examples", "**/__pycache__",
 ]  # fmt: skip
-suppress_warnings = ["myst.header"]  # the README's headings are the README's
+
 nitpicky = True
 # Named in signatures, and told of elsewhere or nowhere.
 nitpick_ignore_regex = [
