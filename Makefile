@@ -131,6 +131,7 @@ pictures: $(VENV)/.built $(VENV)/.test-tools
 	$(BIN)/python -P tools/make-pictures $(ARGS)
 
 docs: $(VENV)/.built $(VENV)/.docs-tools
+	@rm -rf build/docs  # a page that has not changed would not be asked for dead links
 	$(BIN)/python -P -m sphinx -q -W --keep-going -b $(or $(BUILDER),html) -c docs . build/docs
 
 gate: $(VENV)/.test-tools

@@ -35,16 +35,13 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 maximum_signature_line_length = 80
-python_use_unqualified_type_names = True
 add_module_names = False
 
 html_theme = "furo"
 html_title = f"pyftrace {version}"
-html_baseurl = ""
-html_copy_source = html_show_sourcelink = html_show_sphinx = False
+html_copy_source = False
 html_additional_pages = {"index": "to-index.html"}
 templates_path = ["templates"]
-html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Sphinx) -> None:

@@ -332,8 +332,8 @@ def trace(
     function="parse*"``.
 
     TypeError for what is no keyword or no function, ValueError for a value that an option cannot
-    have, OSError when the path cannot be written; RuntimeError when the same block is entered a
-    second time, or other tools hold every id of ``sys.monitoring``.
+    have, OSError when the path cannot be written; RuntimeError when a block is entered again before
+    its end, or other tools hold every id of ``sys.monitoring``.
 
     >>> import sys, pyftrace
     >>> def double(x):
@@ -386,7 +386,7 @@ def report(*, threads: str | None = None, **options: Any) -> _Counting:
 
     Keywords and errors as for :func:`trace`, and ``sort``, ``columns``, ``limit`` of the command
     line. A block sees the calling thread, ``threads="all"`` all of them. What it gives is a
-    :class:`Report`.
+    :class:`Report` that can be entered once.
 
     >>> import pyftrace
     >>> with pyftrace.report() as r:
