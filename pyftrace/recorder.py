@@ -158,7 +158,8 @@ def record(
 
     With ``dump_on`` it is a flight recorder: the ring is kept only when something happens, as
     ``path/dump-N``, at most ``max_dumps`` times: ``dump_on=["exception", "slow:handle:200ms",
-    "signal:USR1"]``, or by hand with ``dump()`` of what ``record()`` gave.
+    "signal:USR1"]``, or by hand with ``dump()`` of what ``record()`` gave. A signal can be watched
+    in the main thread only: ValueError elsewhere.
 
     >>> import pyftrace
     >>> def double(x):

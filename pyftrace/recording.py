@@ -188,8 +188,8 @@ class Recording:
 
     @property
     def run(self) -> dict[str, Any]:
-        """What was recorded: ``id``, ``pid`` of the first process, ``wall_ns`` of the beginning,
-        ``bytes``, ``facts``."""
+        """What was recorded: ``id``, ``pid`` of the first process, ``wall_ns`` of the beginning (ns
+        since 1970), ``bytes`` on disk, ``facts``: ``command``, ``cwd`` and others."""
         return self._engine.run
 
     @property
