@@ -282,10 +282,16 @@ class Outline:
     def place(self, ns: int, /) -> int:
         """The place of the first event at that time or later."""
     def find(
-        self, wanted: bytes, begin: int, upto: int, backward: bool, budget: int, /
+        self, wanted: bytes | str | int, begin: int, upto: int, backward: bool, budget: int, /
     ) -> tuple[int | None, int]:
-        """The first call in [begin, upto), backward the last, of a function at whose id ``wanted``
-        is not 0; and how far it looked after about ``budget`` events."""
+        """The place of the first event in [begin, upto), backward the last, that is wanted, and how
+        far it looked after about ``budget`` events. Bytes: a function at whose id is not 0 is
+        entered; a text: a call is entered with it in its arguments, or left with it in its value or
+        exception; a number: the task of that number begins to run, or runs on."""
+    def tasks(self, found: dict[int, tuple[str, int, int]], begin: int, upto: int, budget: int, /
+    ) -> int:  # fmt: skip
+        """Adds to ``found`` the tasks that run in [begin, upto), by number: (name, runs, place of
+        the first run). How far it came after about ``budget`` events."""
     def extent(self) -> tuple[int, int, int]:
         """(events, those missing included; ns of the first, of the last)."""
 
