@@ -255,7 +255,7 @@ class Recording:
     ) -> Iterator[tuple[Any, ...]]:
         """All events by time, as the fields of :class:`pyftrace.Event`."""
 
-_OutlineRow = tuple[int, int, int, str, int, str | None, int, int, str | None, int | None,
+_OutlineRow = tuple[int, int, int, str, int, str | None, int, int, str | None, int | None, int,
                     str | None, str | None, bool, int]  # fmt: skip
 
 class Outline:
@@ -269,11 +269,11 @@ class Outline:
         """The calls at ``depth`` from the place ``begin`` on, which lies within the call around
         them: at least one, at most ``most`` (one more where events are missing), fewer once
         ``budget`` events were read; and whether these are the last. Each is ``(at, end, function
-        id, how entered, begin ns, how left, end ns, activation, task, call line, args, value,
-        awaits, lost)``. How entered is an event's name, ``open`` (before what is kept) or ``lost``
-        (no call: events missing from ``at`` to ``end``); how left is None while it is not over and
-        ``left`` when that was lost. What follows begins at ``end`` + 1, after ``lost`` at
-        ``end``."""
+        id, how entered, begin ns, how left, end ns, activation, task, call line, calling
+        function's id, args, value, awaits, lost)``. How entered is an event's name, ``open``
+        (before what is kept) or ``lost`` (no call: events missing from ``at`` to ``end``); how left
+        is None while it is not over and ``left`` when that was lost. What follows begins at ``end``
+        + 1, after ``lost`` at ``end``."""
     def back(self, depth: int, first: int, upto: int, most: int, /) -> int:
         """From where rows() tells the last ``most`` calls before ``upto``, or some more; ``first``
         is the first place within the call around them."""

@@ -129,7 +129,7 @@ def test_tasks_are_told_with_their_runs_and_found(tmp_path: Path, pyftrace):
         assert (len(found), found[0]) == (runs, first)
         for at in found:
             assert len(outline.stack(at)) == 0  # nothing of the task ran around it
-            ((_, _, func, *_, task, _, _, _, _, _),), _ = outline.rows(0, at, 1, 1 << 40)
+            ((_, _, func, *_, task, _, _, _, _, _, _),), _ = outline.rows(0, at, 1, 1 << 40)
             assert (names[func], task) == ("work" if name[0] == "w" else "main", name)
         if name[0] == "w":
             assert runs == 4  # it waits three times

@@ -178,9 +178,8 @@ def test_a_task_is_chosen_and_its_runs_followed(tmp_path: Path, pyftrace):
 
     async def script(pilot: Pilot) -> None:
         await press(pilot, "T")
-        assert [line.strip(" ▊▎│") for line in lines(pilot) if " runs " in line][1:] == [
-            f"w{n}  runs 3 times" for n in range(3)
-        ]
+        told = re.findall(r"w\d  runs \d+ times", "\n".join(lines(pilot)))
+        assert told == [f"w{n}  runs 3 times" for n in range(3)]
         await press(pilot, "down", "down", "enter")
         view, seen = pilot.app.view, []
         for _ in range(4):
@@ -255,8 +254,9 @@ def test_without_memory_it_ends_with_a_line(recorded: Path, monkeypatch: pytest.
 def test_no_color_leaves_none(recorded: Path, monkeypatch: pytest.MonkeyPatch):
     def colored(pilot: Pilot) -> list[str]:
         strips = pilot.app.screen._compositor.render_strips()
-        return [s.text for strip in strips for s in strip
-                if s.style and any(c and not c.is_default for c in (s.style.color, s.style.bgcolor))]
+        found = [s for strip in strips for s in strip if s.style]
+        colors = [(s.text, c) for s in found for c in (s.style.color, s.style.bgcolor)]
+        return [text for text, color in colors if color and not color.is_default]
 
     def reversed_(pilot: Pilot) -> str:
         strips = pilot.app.screen._compositor.render_strips()
@@ -296,6 +296,24 @@ def test_threads_functions_source_and_help(recorded: Path):
         assert pilot.app.view.current.args == "n=1"
 
     drive(recorded, script, (160, 40))
+
+
+def test_the_source_is_where_the_call_is_also_in_a_library(tmp_path: Path, pyftrace):
+    app = 'import re\ndef hit(m): return ""\ndef main():\n    re.sub("a", hit, "a")\nmain()\n'
+    (tmp_path / "app.py").write_text(app)
+    assert pyftrace("record", "--callers", "-q", "-o", "d", "app.py").returncode == 0
+    (event,) = [e for e in api.open(tmp_path / "d").events() if e.function == "hit"][:1]
+
+    async def script(pilot: Pilot) -> None:
+        await press(pilot, "s")
+        assert any("❱ 5 main()" in line for line in lines(pilot))
+        await press(pilot, "down")
+        text = "\n".join(lines(pilot))
+        assert f"called from __init__.py:{event.call_line}" in text
+        source = Path(re.__file__).read_text().splitlines()[event.call_line - 1]
+        assert f"❱ {event.call_line} {source}" in text
+
+    drive(tmp_path / "d", script, (160, 40))
 
 
 def test_a_time_and_a_range(recorded: Path):

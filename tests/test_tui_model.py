@@ -131,7 +131,7 @@ def test_a_text_leads_to_the_call_that_has_it(recorded: Path):
 
 
 def test_tasks_are_told_by_name_with_their_runs(recorded: Path):
-    tree, events = tree_of(recorded)
+    tree, _ = tree_of(recorded)
     *_, (found, left) = tasks_of(tree.outline, 0, tree.events)
     runs = {name: n for name, n, _ in found.values() if name.startswith("w")}
     assert left == 0 and runs == {"w0": 4, "w1": 4, "w2": 4}

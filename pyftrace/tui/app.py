@@ -187,7 +187,11 @@ class Pyftrace(App[None]):
         f = self.functions.get(row.function, self.functions[0])
         yield f"{f.module}.{f.name}  {f.file}:{f.line}" if f.line else f"{f.module}.{f.name}"
         took = time_text(row.duration) if row.duration is not None else "not known"
-        line = f"  called from line {row.line}" if row.line else ""
+        line = ""
+        if row.line:
+            caller = self.functions.get(row.caller, f)
+            where = "line " if caller.path == f.path else f"{os.path.basename(caller.file)}:"
+            line = f"  called from {where}{row.line}"
         run = f"  run {row.activation}" if row.activation else ""
         yield f"began at {begin}, took {took}, depth {row.depth}{line}{run}"
         yield "".join(word for word, _ in words_of(row, self.functions))
@@ -511,9 +515,8 @@ class Pyftrace(App[None]):
         if row is None or row.lost:
             return
         f, line = self.functions[row.function], 0
-        around = row.parent.function if row.parent is not None else 0
-        if row.line and around:
-            f, line = self.functions[around], row.line
+        if row.line and row.caller in self.functions:
+            f, line = self.functions[row.caller], row.line
         line = line or f.line
         text = self.query_one("#text", Static)
         try:

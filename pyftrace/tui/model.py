@@ -33,9 +33,9 @@ class Function(NamedTuple):
 class Row:
     """A call, or a place where events are missing."""
 
-    __slots__ = ("activation", "args", "at", "awaits", "begin_ns", "depth", "end", "end_ns",
-                 "entered", "function", "left", "levels", "line", "lost", "parent", "rows", "task",
-                 "value")  # fmt: skip
+    __slots__ = ("activation", "args", "at", "awaits", "begin_ns", "caller", "depth", "end",
+                 "end_ns", "entered", "function", "left", "levels", "line", "lost", "parent",
+                 "rows", "task", "value")  # fmt: skip
 
     at: int
     end: int
@@ -46,7 +46,8 @@ class Row:
     end_ns: int
     activation: int
     task: str | None
-    line: int | None
+    line: int | None  # of the call, in ``caller``
+    caller: int
     args: str | None
     value: str | None
     awaits: bool
@@ -64,6 +65,7 @@ class Row:
             self.activation,
             self.task,
             self.line,
+            self.caller,
             self.args,
             self.value,
             self.awaits,
@@ -182,7 +184,7 @@ class Tree:
         self.since = self.outline.place(since) if since else 0
         self._open = self.outline.stack(self.since) if since else []
         self.root = Row((-1, self.events, 0, "start", self.first_ns, None, self.last_ns,
-                         0, None, None, None, None, False, 0), None, -1)  # fmt: skip
+                         0, None, None, 0, None, None, False, 0), None, -1)  # fmt: skip
         self.root.levels = 2
         self._folds: dict[tuple[int, int], int] = {}
         self.reads = 0  # so far

@@ -38,15 +38,15 @@ row_tuple(const struct ft_outline_row *row)
     const struct ft_call *in = &row->entered, *out = &row->left;
     struct ft_str none = {NULL, 0};
     if (row->lost > 0) {
-        return Py_BuildValue("KKIsKOKKOOOOOK", row->at, row->end, 0, "lost", 0ULL, Py_None, 0ULL,
-                             0ULL, Py_None, Py_None, Py_None, Py_None, Py_False, row->lost);
+        return Py_BuildValue("KKIsKOKKOOIOOOK", row->at, row->end, 0, "lost", 0ULL, Py_None, 0ULL,
+                             0ULL, Py_None, Py_None, 0, Py_None, Py_None, Py_False, row->lost);
     }
-    return Py_BuildValue("KKIsKzKKNNNNNK", row->at, row->end, in->func->id,
+    return Py_BuildValue("KKIsKzKKNNINNNK", row->at, row->end, in->func->id,
                          row->before ? "open" : ft_dump_event(in->way), in->time, word_of(row),
                          out->time, in->activation, text_or_none(in->task ? in->task->name : none),
                          in->caller ? PyLong_FromUnsignedLong(in->call_line) : Py_NewRef(Py_None),
-                         text_or_none(in->args), text_or_none(out->value),
-                         PyBool_FromLong(out->awaits), 0ULL);
+                         in->caller ? in->caller->id : 0, text_or_none(in->args),
+                         text_or_none(out->value), PyBool_FromLong(out->awaits), 0ULL);
 }
 
 static bool
