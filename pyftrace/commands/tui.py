@@ -14,9 +14,10 @@ from pyftrace.options import OptionError, Options, parse
 HELP = """\
 Usage: pyftrace tui [options] [DIR | TARGET [args...]]
 
-The calls of a recording as a tree that folds, thread by thread, with search, source and
-a table of functions; ? shows the keys. DIR is pyftrace.data unless given; a TARGET is
-recorded first, by pyftrace record, whose options these are, and stays where -o says.
+The calls of a recording as a tree that folds, thread by thread, with search by name and
+by value, tasks, source and a table of functions; ? shows the keys. DIR is pyftrace.data
+unless given; a TARGET is recorded first, by pyftrace record, whose options these are, and
+stays where -o says.
 
   -h, --help                        print this help
 

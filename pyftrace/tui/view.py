@@ -18,6 +18,7 @@ from pyftrace.tui.model import ALL, Function, Row, Tree
 
 BAR = 8  # columns of a bar
 PATIENCE = 0.1  # s: what takes longer to read is drawn, or gone, in several goes
+SOON = 0.02  # s
 LEFT = BAR + 12  # columns before the tree
 DARK = {"name": "cyan", "time": "yellow", "bad": "bright_red", "dim": "#8a8a8a", "bar": "#5f87d7",
         "selected": "#2b4a6f"}  # fmt: skip
@@ -130,9 +131,19 @@ class TreeView(Widget, can_focus=True):
             lines.append(Strip([Segment("no calls here", Style(dim=True))]))
         lines += [Strip.blank(width)] * (self.size.height - len(lines))
         if self._more:
-            self.set_timer(0.02, self.refresh)
+            self.set_timer(SOON, self.refresh)
+        elif len(rows) < self.size.height:
+            self.set_timer(SOON, self._fill)
         base = Style() if plain else self.rich_style
         return [line.apply_style(base) for line in lines]
+
+    def _fill(self) -> None:
+        """The end of the calls is not left high on the screen while there are calls before."""
+        self.start()
+        top = self.top
+        self._scroll_back(self.size.height - len(self.visible_rows()))
+        if self.top is not top:
+            self.refresh()
 
     def _line(self, row: Row, width: int, shift: int, colors: dict[str, str]) -> Strip:
         around = row.parent.duration if row.parent is not None else None

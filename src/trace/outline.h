@@ -57,13 +57,14 @@ uint64_t ft_outline_back(struct ft_outline *o, uint32_t depth, uint64_t first, u
 uint64_t *ft_outline_stack(struct ft_outline *o, uint64_t upto, uint32_t *n);
 /* The place of the first event at that time or later. */
 uint64_t ft_outline_place(struct ft_outline *o, uint64_t ns);
-/* The place of the first event in [from, upto) that is wanted, or backward of the last one: a call's
- * entering, or its leaving where that has the text. UINT64_MAX: none so far. *reached: how far it
- * looked, after about `budget` events. */
+/* The place of the first event in [from, upto) that is wanted, or backward of the last one: a
+ * call's entering, or its leaving where that has the text. UINT64_MAX: none so far. *reached: how
+ * far it looked, after about `budget` events. */
 uint64_t ft_outline_find(struct ft_outline *o, const struct ft_outline_wanted *wanted,
                          uint64_t from, uint64_t upto, bool backward, uint64_t budget,
                          uint64_t *reached);
-/* Tells the runs of tasks that begin in [from, upto); how far it came after about `budget` events. */
+/* Tells the runs of tasks that begin in [from, upto); how far it came after about `budget`
+ * events. */
 uint64_t ft_outline_tasks(struct ft_outline *o, uint64_t from, uint64_t upto, uint64_t budget,
                           ft_outline_take_task *take, void *ctx);
 /* Whether something was left out since the last time for want of memory. */

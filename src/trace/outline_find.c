@@ -1,4 +1,4 @@
-/* Where in an outline a time is; the next or previous call that is wanted; whose the tasks are. What
+/* Where in an outline a time is; the next or previous event that is wanted; the runs of tasks. What
  * a segment holds is noted when it is looked through whole, so that it is passed over from then on
  * when nothing of it can be wanted. */
 #include <string.h>
