@@ -398,7 +398,7 @@ class Pyftrace(App[None]):
             return
         self.note("")
         numbers = list(tasks)[:MOST]
-        lines = [f"{printable(name)}  runs {runs} times"
+        lines = [f"{printable(name)}  {runs} run{'s' * (runs > 1)}"
                  for name, runs, _ in (tasks[number] for number in numbers)]  # fmt: skip
         if len(tasks) > MOST:
             lines[-1:] = [lines[-1] + f"  (and {len(tasks) - MOST} more: r chooses a time)"]

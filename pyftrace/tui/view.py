@@ -20,7 +20,7 @@ BAR = 8  # columns of a bar
 PATIENCE = 0.1  # s: what takes longer to read is drawn, or gone, in several goes
 SOON = 0.02  # s
 LEFT = BAR + 12  # columns before the tree
-DARK = {"name": "cyan", "time": "yellow", "bad": "bright_red", "dim": "#8a8a8a", "bar": "#5f87d7",
+DARK = {"name": "#5fc8d7", "time": "#d7c85f", "bad": "#ff6b6b", "dim": "#8a8a8a", "bar": "#5f87d7",
         "selected": "#2b4a6f"}  # fmt: skip
 LIGHT = {"name": "#005f87", "time": "#7a5c00", "bad": "#b00020", "dim": "#666666", "bar": "#5f87d7",
          "selected": "#cfe0f5"}  # fmt: skip
