@@ -235,8 +235,8 @@ def test_without_memory_it_ends_with_a_line(recorded: Path, monkeypatch: pytest.
 
     async def script(pilot: Pilot) -> None:
         app = pilot.app
-        finder = app._finder()
-        app._finders[app._thread["serial"]] = Outline(finder)
+        serial = app._thread["serial"]
+        app._finders[serial] = Outline(app._finder(serial))
         await press(pilot, "slash", *"leaf", "enter")
         assert "not enough memory" in lines(pilot)[0]
         app.view.calls.outline = Outline(app.view.calls.outline)
@@ -374,7 +374,8 @@ def test_a_ring_a_killed_program_and_an_empty_recording(tmp_path: Path, pyftrace
 
 def test_without_a_terminal_it_is_refused(tmp_path: Path, pyftrace):
     done = pyftrace("tui", "nothing")
-    assert (done.returncode, done.stderr) == (2, "pyftrace: tui needs a terminal\n")
+    needed = "a terminal" if tui else "textual: pip install 'pyftrace[tui]'"
+    assert (done.returncode, done.stderr) == (2, f"pyftrace: tui needs {needed}\n")
     assert "pyftrace tui app.py" in pyftrace("tui", "-h").stdout
 
 

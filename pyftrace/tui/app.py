@@ -250,6 +250,7 @@ class Pyftrace(App[None]):
         self.push_screen(Ask(lines), chosen)
 
     def _show_part(self) -> None:
+        self.workers.cancel_group(self, "search")  # what it finds is not here
         since, until = self._range
         self.view.show(Tree(self.recording._engine, self._thread["serial"], since, until))
         self.view.refresh()
@@ -309,7 +310,7 @@ class Pyftrace(App[None]):
             tree = self.view.calls
             at = self._hit[0] if self._hit[1] == row.at else row.at
             begin, upto = (tree.since, at) if backward else (at + 1, tree.until)
-            self._search(self._wanted, begin, upto, backward)
+            self._search(tree.serial, self._wanted, begin, upto, backward)
 
     def action_same(self, backward: bool) -> None:
         """The next or previous call of the selected call's function."""
@@ -319,10 +320,10 @@ class Pyftrace(App[None]):
             self.action_again(backward)
 
     @work(thread=True, exclusive=True, group="search", exit_on_error=False)
-    def _search(self, wanted: Wanted, begin: int, upto: int, backward: bool) -> None:
+    def _search(self, serial: int, wanted: Wanted, begin: int, upto: int, backward: bool) -> None:
         """In a thread; a piece at a time lets the screen live."""
         try:
-            outline = self._finder()
+            outline = self._finder(serial)
             pieces = search(outline, wanted, begin, upto, backward)
             found = self._last(pieces, "searching", begin, upto)
             if found is not None:
@@ -346,9 +347,8 @@ class Pyftrace(App[None]):
 
         self.call_from_thread(unless_stopped)
 
-    def _finder(self) -> "_engine.Outline":
-        """The thread's, for searches alone."""
-        serial = self._thread["serial"]
+    def _finder(self, serial: int) -> "_engine.Outline":
+        """A thread's, for searches alone."""
         if serial not in self._finders:
             self._finders[serial] = self.recording._engine.outline(serial)
         return self._finders[serial]
@@ -377,13 +377,12 @@ class Pyftrace(App[None]):
     def action_tasks(self) -> None:
         """Choose one, of this thread."""
         if self._threads:
-            self._read_tasks()
+            self._read_tasks(self.view.calls)
 
     @work(thread=True, exclusive=True, group="search", exit_on_error=False)
-    def _read_tasks(self) -> None:
-        tree = self.view.calls
+    def _read_tasks(self, tree: Tree) -> None:
         try:
-            pieces = tasks_of(self._finder(), tree.since, tree.until)
+            pieces = tasks_of(self._finder(tree.serial), tree.since, tree.until)
             found = self._last(pieces, "reading tasks", tree.since, tree.until)
         except MemoryError:
             self._say(self.note, NO_MEMORY)

@@ -144,7 +144,7 @@ look_through(struct ft_outline *o, struct ft_outline_span *s, const struct ft_ou
 /* The segment that holds the last event before `upto`, or the first from `from` on; NULL: there is
  * none. */
 static struct ft_outline_span *
-span_at_end(const struct ft_outline *o, uint64_t from, uint64_t upto, bool backward)
+next_span(const struct ft_outline *o, uint64_t from, uint64_t upto, bool backward)
 {
     size_t span = ft_outline_span(o, backward ? upto - 1 : from);
     if (!backward && from >= o->spans[span].end && ++span == o->n) {
@@ -161,7 +161,7 @@ ft_outline_find(struct ft_outline *o, const struct ft_outline_wanted *w, uint64_
     uint64_t found = UINT64_MAX, looked = 0;
     struct ft_outline_holds wanted = holds_wanted(w);
     while (o->n > 0 && from < upto && found == UINT64_MAX && looked < budget) {
-        struct ft_outline_span *s = span_at_end(o, from, upto, backward);
+        struct ft_outline_span *s = next_span(o, from, upto, backward);
         if (s == NULL) {
             break;
         }
@@ -173,8 +173,13 @@ ft_outline_find(struct ft_outline *o, const struct ft_outline_wanted *w, uint64_
         looked += SKIPPED;
         *(backward ? &upto : &from) = backward ? low : high;
     }
-    bool more = found != UINT64_MAX || looked >= budget;
-    *reached = backward == more ? upto : from;
+    bool over = found == UINT64_MAX && looked < budget;
+    if (over) {
+        *reached = backward ? from : upto;
+    }
+    else {
+        *reached = backward ? upto : from;
+    }
     return found;
 }
 
@@ -187,7 +192,7 @@ ft_outline_tasks(struct ft_outline *o, uint64_t from, uint64_t upto, uint64_t bu
     static const struct ft_outline_holds wanted = {.tasks = true};
     bool enough = false;
     for (uint64_t looked = 0; o->n > 0 && from < upto && looked < budget && !enough;) {
-        const struct ft_outline_span *s = span_at_end(o, from, upto, false);
+        const struct ft_outline_span *s = next_span(o, from, upto, false);
         if (s == NULL) {
             return upto;
         }
