@@ -158,6 +158,8 @@ def test_a_text_is_searched_in_arguments_values_and_exceptions(recorded: Path):
         assert names == ["main", "last"]
         await press(pilot, "N")
         assert lines(pilot)[-2].strip().startswith("main(")
+        await press(pilot, "down", "up", "n")  # gone away, it is searched from where one stands
+        assert lines(pilot)[-2].strip().startswith("work(")
 
     drive(recorded, script, (120, 40))
 

@@ -205,6 +205,8 @@ class Pyftrace(App[None]):
         """Details and source follow the selected call."""
         if not self.query("#title"):  # it has quit meanwhile
             return
+        if self.view.current is None or self.view.current.at != self._hit[1]:
+            self._hit = (-1, -1)  # n goes on from there
         self._tell()
         if self.query_one("#source").display:
             self._show_source()
@@ -251,6 +253,7 @@ class Pyftrace(App[None]):
 
     def _show_part(self) -> None:
         self.workers.cancel_group(self, "search")  # what it finds is not here
+        self._hit = (-1, -1)
         since, until = self._range
         self.view.show(Tree(self.recording._engine, self._thread["serial"], since, until))
         self.view.refresh()
