@@ -72,17 +72,21 @@ main()
 """
 
 
-def test_what_segments_hold_is_known_after_one_search_and_changes_none(tmp_path: Path, pyftrace):
+@pytest.mark.parametrize("texts", [["-a"], ["--values", "safe"]])
+def test_what_segments_hold_is_known_after_one_search_and_changes_none(
+    texts: list[str], tmp_path: Path, pyftrace
+):
     (tmp_path / "app.py").write_text(LONG)
-    words = ("-a", "--values", "safe", "-q", "-o", "d", "app.py")
-    assert pyftrace("record", *words).returncode == 0
+    assert pyftrace("record", *texts, "-q", "-o", "d", "app.py").returncode == 0
     recording = _engine.Recording(str(tmp_path / "d"))
     names = {f[0]: id for id, f in recording.functions().items()}
     events = list(api.Recording(tmp_path / "d").events())
     outline = recording.outline(1)
     assert outline.find("nothing such", 0, len(events), False, 1 << 40)[0] is None
     for text in ("needle", "é n", "89999"):
-        check(outline, text, [at for at, e in enumerate(events) if text in text_of(e)])
+        expected = [at for at, e in enumerate(events) if text in text_of(e)]
+        assert expected
+        check(outline, text, expected)
     wanted = bytes(names["other"]) + b"\1"
     expected = [at for at, e in enumerate(events) if e.function == "other" and e.event == "start"]
     assert len(expected) == 2
