@@ -1,6 +1,7 @@
 """Times of `pyftrace tui`: python bench/tui.py DIR, a recording of bench/tui_program.py, say."""
 
 import asyncio
+import resource
 import sys
 import time
 
@@ -31,10 +32,23 @@ async def main(path: str) -> None:
             print(f"page {what}: median {times[150]:.1f} ms, most {times[-1]:.1f} ms")
             view.go_end()
         print(f"middle {ms(view.reveal, view.calls.events // 2):.1f} ms")
-        begin = time.perf_counter()
-        app._search_name("request")
-        await app.workers.wait_for_complete()
-        print(f"search {time.perf_counter() - begin:.2f} s")
+        for what, text in (("found", "request"), ("not found", b"\0"), ("again", b"\0")):
+            view.go_start()
+            begin = time.perf_counter()
+            app._search_name(text) if isinstance(text, str) else app._look_for(text)
+            await app.workers.wait_for_complete()
+            print(f"search, {what}: {time.perf_counter() - begin:.2f} s")
+        view.go_start()
+        view.fold(1 << 30)
+        for pages in (500, 5000):
+            begin = time.perf_counter()
+            for _ in range(pages):
+                view.start()
+                view.page(1)
+                view.render_lines(None)
+            mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            took = 1000 * (time.perf_counter() - begin) / pages
+            print(f"{pages} pages, all unfolded: {took:.1f} ms each, {mib:.0f} MiB at most")
 
 
 asyncio.run(main(sys.argv[1]))

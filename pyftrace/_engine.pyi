@@ -255,7 +255,7 @@ class Recording:
     ) -> Iterator[tuple[Any, ...]]:
         """All events by time, as the fields of :class:`pyftrace.Event`."""
 
-_OutlineRow = tuple[int, int, int, str, int, str | None, int, int, str | None, int | None,
+_OutlineRow = tuple[int, int, int, str, int, str | None, int, int, str | None, int | None, int,
                     str | None, str | None, bool, int]  # fmt: skip
 
 class Outline:
@@ -269,11 +269,11 @@ class Outline:
         """The calls at ``depth`` from the place ``begin`` on, which lies within the call around
         them: at least one, at most ``most`` (one more where events are missing), fewer once
         ``budget`` events were read; and whether these are the last. Each is ``(at, end, function
-        id, how entered, begin ns, how left, end ns, activation, task, call line, args, value,
-        awaits, lost)``. How entered is an event's name, ``open`` (before what is kept) or ``lost``
-        (no call: events missing from ``at`` to ``end``); how left is None while it is not over and
-        ``left`` when that was lost. What follows begins at ``end`` + 1, after ``lost`` at
-        ``end``."""
+        id, how entered, begin ns, how left, end ns, activation, task, call line, calling
+        function's id, args, value, awaits, lost)``. How entered is an event's name, ``open``
+        (before what is kept) or ``lost`` (no call: events missing from ``at`` to ``end``); how left
+        is None while it is not over and ``left`` when that was lost. What follows begins at ``end``
+        + 1, after ``lost`` at ``end``."""
     def back(self, depth: int, first: int, upto: int, most: int, /) -> int:
         """From where rows() tells the last ``most`` calls before ``upto``, or some more; ``first``
         is the first place within the call around them."""
@@ -282,10 +282,16 @@ class Outline:
     def place(self, ns: int, /) -> int:
         """The place of the first event at that time or later."""
     def find(
-        self, wanted: bytes, begin: int, upto: int, backward: bool, budget: int, /
+        self, wanted: bytes | str | int, begin: int, upto: int, backward: bool, budget: int, /
     ) -> tuple[int | None, int]:
-        """The first call in [begin, upto), backward the last, of a function at whose id ``wanted``
-        is not 0; and how far it looked after about ``budget`` events."""
+        """The place of the first event in [begin, upto), backward the last, that is wanted, and how
+        far it looked after about ``budget`` events. Bytes: a function at whose id is not 0 is
+        entered; a text: a call is entered with it in its arguments, or left with it in its value or
+        exception; a number: the task of that number begins to run, or runs on."""
+    def tasks(self, found: dict[int, tuple[str, int, int]], begin: int, upto: int, budget: int, /
+    ) -> int:  # fmt: skip
+        """Adds to ``found`` the tasks that run in [begin, upto), by number: (name, runs, place of
+        the first run). How far it came after about ``budget`` events."""
     def extent(self) -> tuple[int, int, int]:
         """(events, those missing included; ns of the first, of the last)."""
 

@@ -1,4 +1,7 @@
-"""``pyftrace tui``, its keys pressed by textual's pilot: what is on the screen then."""
+"""``pyftrace tui``, its keys pressed by textual's pilot: what is on the screen then. Where there is
+no textual these are skipped, one by one; tests/test_tui_model.py needs none."""
+
+from __future__ import annotations
 
 import asyncio
 import re
@@ -8,12 +11,14 @@ from pathlib import Path
 import hostile
 import pytest
 
-pytest.importorskip("textual")
-
-from textual.pilot import Pilot
-
 import pyftrace as api
-from pyftrace.tui.app import Pyftrace
+
+try:
+    from textual.pilot import Pilot
+
+    from pyftrace.tui import app as tui
+except ImportError:
+    tui = None
 
 APP = """\
 import threading
@@ -52,8 +57,11 @@ def tree(pilot: Pilot) -> list[str]:
 def drive(
     path: Path, script: Callable[[Pilot], Coroutine], size: tuple[int, int] = (80, 24)
 ) -> None:
+    if tui is None:
+        pytest.skip("no textual here, so no screen")
+
     async def run() -> None:
-        app = Pyftrace(api.open(path))
+        app = tui.Pyftrace(api.open(path))
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await script(pilot)
@@ -113,27 +121,6 @@ def test_the_ends_pages_and_levels(recorded: Path):
     drive(recorded, script)
 
 
-def test_every_row_is_one_call_of_the_recording(recorded: Path):
-    async def script(pilot: Pilot) -> None:
-        await press(pilot, "Z")
-        view = pilot.app.view
-        forward = []
-        row = view.calls.first()
-        while row is not None:
-            forward.append((row.at, row.depth))
-            row = view.calls.after(row)
-        enters = ("start", "resume", "throw")
-        events = list(api.open(recorded).events(thread=view.calls.serial))
-        assert forward == [(i, e.depth) for i, e in enumerate(events) if e.event in enters]
-        row, back = view.calls.last(), []
-        while row is not None:
-            back.append((row.at, row.depth))
-            row = view.calls.before(row)
-        assert back[::-1] == forward
-
-    drive(recorded, script)
-
-
 def test_a_search_finds_next_and_previous_and_unfolds(recorded: Path):
     async def script(pilot: Pilot) -> None:
         await press(pilot, "slash", *"leaf", "enter")
@@ -149,6 +136,148 @@ def test_a_search_finds_next_and_previous_and_unfolds(recorded: Path):
         assert "no function matches 'nothing_such'" in lines(pilot)[0]
 
     drive(recorded, script, (160, 40))
+
+
+def test_a_text_is_searched_in_arguments_values_and_exceptions(recorded: Path):
+    async def script(pilot: Pilot) -> None:
+        await press(pilot, "v", *"n=42", "enter")
+        assert pilot.app.view.current.args == "n=42"
+        await press(pilot, "v", *"198", "enter")
+        assert pilot.app.view.current.args == "n=99"  # whose value it is
+        await press(pilot, "n")
+        assert "no more after this" in lines(pilot)[0]
+        await press(pilot, "v", *"bad luck", "enter")
+        assert "no more after this" in lines(pilot)[0]
+        await press(pilot, "g", "v", *"luck", "enter")
+        assert pilot.app.view.current.value == "ValueError: no [bold]luck[/bold]"
+        await press(pilot, "v", *"None", "enter")
+        names = []
+        for _ in range(2):  # values come up in the order of returns: main's before last's
+            names.append(lines(pilot)[-2].strip().split("(")[0])
+            await press(pilot, "n")
+        assert names == ["main", "last"]
+        await press(pilot, "N")
+        assert lines(pilot)[-2].strip().startswith("main(")
+        await press(pilot, "down", "up", "n")  # gone away, it is searched from where one stands
+        assert lines(pilot)[-2].strip().startswith("work(")
+
+    drive(recorded, script, (120, 40))
+
+
+TASKS = """\
+import asyncio
+async def work(n):
+    for _ in range(2): await asyncio.sleep(0)
+async def main():
+    await asyncio.gather(*(asyncio.create_task(work(n), name=f"w{n}") for n in range(3)))
+asyncio.run(main())
+"""
+
+
+def test_a_task_is_chosen_and_its_runs_followed(tmp_path: Path, pyftrace):
+    (tmp_path / "app.py").write_text(TASKS)
+    assert pyftrace("record", "-a", "-q", "-o", "d", "app.py").returncode == 0
+
+    async def script(pilot: Pilot) -> None:
+        await press(pilot, "T")
+        told = re.findall(r"w\d  \d+ runs", "\n".join(lines(pilot)))
+        assert told == [f"w{n}  3 runs" for n in range(3)]
+        await press(pilot, "down", "down", "enter")
+        view, seen = pilot.app.view, []
+        for _ in range(4):
+            seen.append((view.current.task, view.current.entered))
+            await press(pilot, "n")
+        assert seen == [("w1", "start"), *[("w1", "resume")] * 3]
+        assert "no more after this" in lines(pilot)[0]
+
+    drive(tmp_path / "d", script, (100, 30))
+
+
+def test_where_no_task_runs_it_is_said(recorded: Path):
+    async def script(pilot: Pilot) -> None:
+        await press(pilot, "T")
+        assert "no task runs here" in lines(pilot)[0]
+
+    drive(recorded, script)
+
+
+def test_escape_stops_a_search(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    def endless(*_: object):
+        while True:
+            yield None, 1
+
+    async def script(pilot: Pilot) -> None:
+        monkeypatch.setattr(tui, "search", endless)
+        before = pilot.app.view.current
+        await pilot.press("slash", *"leaf", "enter")
+        for _ in range(10_000):
+            if "searching: " in lines(pilot)[0]:
+                break
+            await pilot.pause(0.01)
+        assert "%  (Escape stops)" in lines(pilot)[0]
+        await pilot.press("down", "up")  # the keys are heard meanwhile
+        await press(pilot, "escape")
+        assert "searching" not in lines(pilot)[0] and pilot.app.view.current is before
+        monkeypatch.undo()
+        await press(pilot, "n")
+        assert pilot.app.view.current.args == "n=0"
+
+    drive(recorded, script, (120, 30))
+
+
+def test_without_memory_it_ends_with_a_line(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    class Outline:
+        def __init__(self, real: object) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> object:
+            if name in ("rows", "find"):
+                raise MemoryError
+            return getattr(self.real, name)
+
+    async def script(pilot: Pilot) -> None:
+        app = pilot.app
+        serial = app._thread["serial"]
+        app._finders[serial] = Outline(app._finder(serial))
+        await press(pilot, "slash", *"leaf", "enter")
+        assert "not enough memory" in lines(pilot)[0]
+        app.view.calls.outline = Outline(app.view.calls.outline)
+        app.simulate_key("enter")
+        app.simulate_key("enter")
+        for _ in range(10_000):  # the pilot waits for what does not come where an application ends
+            if not app.is_running:
+                break
+            await asyncio.sleep(0.01)
+        assert app.return_code == 1 and not app.is_running
+
+    drive(recorded, script, (120, 30))
+
+
+def test_no_color_leaves_none(recorded: Path, monkeypatch: pytest.MonkeyPatch):
+    def colored(pilot: Pilot) -> list[str]:
+        strips = pilot.app.screen._compositor.render_strips()
+        found = [s for strip in strips for s in strip if s.style]
+        colors = [(s.text, c) for s in found for c in (s.style.color, s.style.bgcolor)]
+        return [text for text, color in colors if color and not color.is_default]
+
+    def reversed_(pilot: Pilot) -> str:
+        strips = pilot.app.screen._compositor.render_strips()
+        return "".join(s.text for strip in strips for s in strip if s.style and s.style.reverse)
+
+    async def plain(pilot: Pilot) -> None:
+        for keys in ("", "f", "down", "s", "escape t", "escape question_mark", "escape slash"):
+            await press(pilot, *keys.split())
+            assert colored(pilot) == []
+            if keys == "":
+                assert "main() -> None" in reversed_(pilot) and "leaf" not in reversed_(pilot)
+
+    async def bright(pilot: Pilot) -> None:
+        assert len(colored(pilot)) > 10
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    drive(recorded, plain, (120, 30))
+    monkeypatch.setenv("NO_COLOR", "")  # as if it were not there
+    drive(recorded, bright, (120, 30))
 
 
 def test_threads_functions_source_and_help(recorded: Path):
@@ -169,6 +298,24 @@ def test_threads_functions_source_and_help(recorded: Path):
         assert pilot.app.view.current.args == "n=1"
 
     drive(recorded, script, (160, 40))
+
+
+def test_the_source_is_where_the_call_is_also_in_a_library(tmp_path: Path, pyftrace):
+    app = 'import re\ndef hit(m): return ""\ndef main():\n    re.sub("a", hit, "a")\nmain()\n'
+    (tmp_path / "app.py").write_text(app)
+    assert pyftrace("record", "--callers", "-q", "-o", "d", "app.py").returncode == 0
+    (event,) = [e for e in api.open(tmp_path / "d").events() if e.function == "hit"][:1]
+
+    async def script(pilot: Pilot) -> None:
+        await press(pilot, "s")
+        assert any("❱ 5 main()" in line for line in lines(pilot))
+        await press(pilot, "down")
+        text = "\n".join(lines(pilot))
+        assert f"called from __init__.py:{event.call_line}" in text
+        source = Path(re.__file__).read_text().splitlines()[event.call_line - 1]
+        assert f"❱ {event.call_line} {source}" in text
+
+    drive(tmp_path / "d", script, (160, 40))
 
 
 def test_a_time_and_a_range(recorded: Path):
@@ -229,8 +376,34 @@ def test_a_ring_a_killed_program_and_an_empty_recording(tmp_path: Path, pyftrace
 
 def test_without_a_terminal_it_is_refused(tmp_path: Path, pyftrace):
     done = pyftrace("tui", "nothing")
-    assert (done.returncode, done.stderr) == (2, "pyftrace: tui needs a terminal\n")
+    needed = "a terminal" if tui else "textual: pip install 'pyftrace[tui]'"
+    assert (done.returncode, done.stderr) == (2, f"pyftrace: tui needs {needed}\n")
     assert "pyftrace tui app.py" in pyftrace("tui", "-h").stdout
+
+
+def test_a_mistake_is_one_line(python, tmp_path: Path, pyftrace):
+    """With a terminal, so that nothing else is refused first."""
+    assert pyftrace("record", "-q", "-o", "d", "-c", "pass").returncode == 0
+    code = """if True:
+        import os, sys
+        from importlib import util
+        from pyftrace.commands import tui
+        tui.find_spec = util.find_spec if util.find_spec("textual") else lambda name: True
+        for stream in (sys.stdin, sys.stdout, sys.stderr): stream.isatty = lambda: True
+        sys.exit(tui.main(sys.argv[1:]))
+    """
+    options = "options are for a TARGET, which is recorded first"
+    for words, said in (
+        (["--bogus"], "unknown option --bogus"),
+        (["--report", "app.py"], "--report does not go with record"),
+        (["-a", "d"], options),
+        (["-a"], options),
+        (["d", "e"], "one recording at a time: what is 'e'?"),
+    ):
+        done = python("-c", code, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"pyftrace: {said}\n"
+    assert pyftrace("tui", "-V").stdout == pyftrace("-V").stdout
 
 
 def test_without_textual_it_says_what_to_install(python):

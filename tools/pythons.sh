@@ -26,3 +26,18 @@ in_chroot() { # COMMANDS
         LANG=C.UTF-8 CI="${CI:-}" PYFTRACE_FAULTS="${PYFTRACE_FAULTS:-}" LONG="${LONG:-}" \
         PROGRAMS="${PROGRAMS:-}" ARGS="${ARGS:-}" SUITE="${SUITE:-}" UPDATE="${UPDATE:-}" sh -c "$1"
 }
+
+chroot_ready=unknown freethreaded=unknown
+is_there() { # VERSION, in the chroot; made first where that is needed
+    if [ $chroot_ready = unknown ]; then
+        if prepare_chroot; then chroot_ready=yes; else chroot_ready=no; fi
+    fi
+    [ $chroot_ready = yes ] || return 1
+    case $1 in
+    *t | *t-tsan)
+        [ $freethreaded = unknown ] && { tools/make-freethreaded "$chroot_dir"; freethreaded=$?; }
+        [ "$freethreaded" = 0 ]
+        ;;
+    *) [ -e "$chroot_dir/usr/bin/python$1" ] ;;
+    esac
+}

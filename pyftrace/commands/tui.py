@@ -6,15 +6,18 @@ import sys
 from importlib.util import find_spec
 
 from pyftrace import folder
+from pyftrace._version import __version__
+from pyftrace.cli import say
 from pyftrace.commands import _common as common
-from pyftrace.options import OptionError, parse
+from pyftrace.options import OptionError, Options, parse
 
 HELP = """\
 Usage: pyftrace tui [options] [DIR | TARGET [args...]]
 
-The calls of a recording as a tree that folds, thread by thread, with search, source and
-a table of functions; ? shows the keys. DIR is pyftrace.data unless given; a TARGET is
-recorded first, by pyftrace record, whose options these are, and stays where -o says.
+The calls of a recording as a tree that folds, thread by thread, with search by name and
+by value, tasks, source and a table of functions; ? shows the keys. DIR is pyftrace.data
+unless given; a TARGET is recorded first, by pyftrace record, whose options these are, and
+stays where -o says.
 
   -h, --help                        print this help
 
@@ -34,17 +37,20 @@ def main(words: list[str]) -> int:
 
 def _tui(words: list[str]) -> int:
     fields, target, ended = parse(words)
-    if ended == "-h":
-        print(HELP, end="")
+    if ended in ("-h", "-V"):
+        say(HELP if ended == "-h" else f"pyftrace version {__version__}\n")
         return 0
+    Options(**fields, record=True)  # refused as record refuses them
     if find_spec("textual") is None:
         return common.refuse("tui needs textual: pip install 'pyftrace[tui]'", 2)
     if not all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)):
         return common.refuse("tui needs a terminal", 2)
     path = str(fields.get("output") or folder.DEFAULT)
-    if _is_recording(target):
+    if not target or _is_recording(target[0]):
         if fields:
             raise OptionError("options are for a TARGET, which is recorded first")
+        if len(target) > 1:
+            raise OptionError(f"one recording at a time: what is '{target[1]}'?")
         path = target[0] if target else path
     elif os.path.isdir(target[0]) and not os.path.exists(os.path.join(target[0], "__main__.py")):
         return common.refuse(f"cannot read {target[0]}: not a recording", 1)
@@ -56,8 +62,9 @@ def _tui(words: list[str]) -> int:
     recording = common.opened(path)
     from pyftrace.tui.app import Pyftrace
 
-    Pyftrace(recording).run()
-    return common.status_of(recording)
+    app = Pyftrace(recording)
+    app.run()
+    return app.return_code or common.status_of(recording)
 
 
 def _inode(path: str) -> int:
@@ -68,8 +75,6 @@ def _inode(path: str) -> int:
         return 0
 
 
-def _is_recording(target: list[str]) -> bool:
-    """No word, or a directory of ours."""
-    if len(target) != 1:
-        return not target
-    return os.path.isfile(os.path.join(target[0], "run")) or bool(folder.parts(target[0]))
+def _is_recording(path: str) -> bool:
+    """A directory of ours."""
+    return os.path.isfile(os.path.join(path, "run")) or bool(folder.parts(path))

@@ -1,7 +1,7 @@
 """The application: a tree of one thread's calls, with panes beside it."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -11,75 +11,43 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import DataTable, Footer, Input, OptionList, Static
+from textual.filter import LineFilter
+from textual.widgets import DataTable, Footer, Input, Static
 from textual.worker import get_current_worker
 
+from pyftrace import _engine
 from pyftrace.commands.graph import time_text
 from pyftrace.options import OptionError, checked_duration, printable
 from pyftrace.recording import Recording
 from pyftrace.totals import Row as Total
 from pyftrace.totals import matches
-from pyftrace.tui.model import ALL, Row, Tree, functions_of, search
-from pyftrace.tui.view import TreeView, words_of
+from pyftrace.tui.model import (
+    ALL,
+    Row,
+    Tasks,
+    Tree,
+    Wanted,
+    call_at,
+    functions_of,
+    search,
+    tasks_of,
+)
+from pyftrace.tui.screens import HELP, Ask, Tell
+from pyftrace.tui.view import Plain, TreeView, words_of
 
-HELP = """\
-Moving   up down, k j     line by line; PageUp, PageDown, the wheel
-         g G              the first and the last line
-         left right       fold or go out; unfold or go in
-         p  [ ]           the call around it; previous, next beside it
-Folding  Enter, a click   fold, unfold
-         z Z              one level more; all below
-Finding  /  n N           a function by name or pattern; next, previous
-         c C              next, previous call of this call's function
-         :                a time after the beginning: 1.5s, 20ms
-         r                a range of time: 1s 2s; empty: all
-Beside   f F              the functions; the one of this call
-                          Enter there: its next call; a heading: sort by it
-         s                the source
-         t                another thread
-Else     Escape           stop a search, close what is open
-         d                dark or light
-         q                quit
-"""
 COLUMNS = ("function", "total", "self", "calls", "avg")
+QUESTIONS = {
+    "search": "function: name or pattern",
+    "text": "text in arguments, values (where recorded: -a, --values safe) or exceptions",
+    "time": "time after the beginning: 1.5s",
+    "range": "from and to: 1s 2s; empty: all",
+}
+MOST = 1000  # tasks in a choice
+NO_MEMORY = "not enough memory for this"
 
 
-class Ask(ModalScreen[int | None]):
-    """One of some lines."""
-
-    BINDINGS: ClassVar = [("escape", "dismiss(None)", "close")]
-    DEFAULT_CSS = "Ask { align: center middle; } Ask > OptionList { width: 80%; max-height: 80%; }"
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def compose(self) -> ComposeResult:
-        """A list."""
-        yield OptionList(*[Text(line) for line in self._lines])
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """The answer is its number."""
-        self.dismiss(event.option_index)
-
-
-class Tell(ModalScreen[None]):
-    """A text."""
-
-    BINDINGS: ClassVar = [("escape,q,question_mark,enter", "dismiss(None)", "close")]
-    DEFAULT_CSS = """Tell { align: center middle; }
-        Tell > VerticalScroll { width: 78; max-width: 100%; height: auto; max-height: 100%;
-                                border: round $primary; background: $surface; }"""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._text = text
-
-    def compose(self) -> ComposeResult:
-        """It scrolls."""
-        with VerticalScroll():
-            yield Static(Text(self._text))
+class Stopped(Exception):
+    """A search, by Escape or another one."""
 
 
 class Pyftrace(App[None]):
@@ -95,6 +63,8 @@ class Pyftrace(App[None]):
     #source { border: round $primary; }
     .narrow Horizontal { layout: vertical; }
     .narrow #table, .narrow #source { width: 100%; height: 50%; }
+    .plain #title, .plain .datatable--cursor, .plain .option-list--option-highlighted {
+        text-style: reverse; }
     """
     BINDINGS: ClassVar = [
         Binding("enter", "tree('fold')", "fold"),
@@ -103,6 +73,7 @@ class Pyftrace(App[None]):
         Binding("f", "functions", "functions"),
         Binding("s", "source", "source"),
         Binding("t", "threads", "threads"),
+        Binding("T", "tasks", "tasks"),
         Binding("question_mark", "help", "keys"),
         Binding("q", "quit", "quit"),
         *(
@@ -115,20 +86,25 @@ class Pyftrace(App[None]):
                 ("p", "tree('go_parent')"), ("right_square_bracket", "tree('go_sibling', 1)"),
                 ("left_square_bracket", "tree('go_sibling', -1)"), ("z", "tree('unfold_more')"),
                 ("Z", f"tree('fold', {ALL})"), ("N", "again(True)"), ("c", "same(False)"),
-                ("C", "same(True)"), ("colon", "ask('time')"), ("r", "ask('range')"),
-                ("F", "function"), ("d", "dark"), ("escape", "close"),
+                ("C", "same(True)"), ("v", "ask('text')"), ("colon", "ask('time')"),
+                ("r", "ask('range')"), ("F", "function"), ("d", "dark"), ("escape", "close"),
             )
         ),
     ]  # fmt: skip
 
     def __init__(self, recording: Recording) -> None:
+        plain = bool(os.environ.get("NO_COLOR"))  # textual takes it away, and means shades of grey
         super().__init__()
+        self.set_class(plain, "plain")
+        self._plain: list[LineFilter] = [Plain()] if plain else []
         self.recording = recording
         self.functions = functions_of(recording._engine)
         self._threads = [t for t in recording.threads if t["events"] or t["missing"]]
         self._thread: dict[str, Any] = self._threads[0] if self._threads else {}
         self._range: tuple[int, int] = (0, 0)
-        self._wanted = b""
+        self._wanted: Wanted = b""
+        self._hit = (-1, -1)  # the event found last, and the call it led to
+        self._finders: dict[int, _engine.Outline] = {}  # by thread: they know what segments hold
         self._asked = ""
         self._note = ""
         self._why = (recording.why_incomplete() or [""])[0]
@@ -157,6 +133,16 @@ class Pyftrace(App[None]):
         yield Static(id="details")
         yield Input(id="ask", compact=True)
         yield Footer(compact=True)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, or what NO_COLOR asks for."""
+        return self._plain or super().get_line_filters()
+
+    def _handle_exception(self, error: Exception) -> None:
+        if isinstance(error, MemoryError):  # textual would print a traceback
+            self.exit(return_code=1, message=f"pyftrace: {NO_MEMORY}")
+        else:
+            super()._handle_exception(error)
 
     def on_mount(self) -> None:
         """The tree has the keys."""
@@ -201,7 +187,11 @@ class Pyftrace(App[None]):
         f = self.functions.get(row.function, self.functions[0])
         yield f"{f.module}.{f.name}  {f.file}:{f.line}" if f.line else f"{f.module}.{f.name}"
         took = time_text(row.duration) if row.duration is not None else "not known"
-        line = f"  called from line {row.line}" if row.line else ""
+        line = ""
+        if row.line:
+            caller = self.functions.get(row.caller, f)
+            where = "line " if caller.path == f.path else f"{os.path.basename(caller.file)}:"
+            line = f"  called from {where}{row.line}"
         run = f"  run {row.activation}" if row.activation else ""
         yield f"began at {begin}, took {took}, depth {row.depth}{line}{run}"
         yield "".join(word for word, _ in words_of(row, self.functions))
@@ -213,6 +203,10 @@ class Pyftrace(App[None]):
 
     def on_tree_view_moved(self) -> None:
         """Details and source follow the selected call."""
+        if not self.query("#title"):  # it has quit meanwhile
+            return
+        if self.view.current is None or self.view.current.at != self._hit[1]:
+            self._hit = (-1, -1)  # n goes on from there
         self._tell()
         if self.query_one("#source").display:
             self._show_source()
@@ -223,6 +217,7 @@ class Pyftrace(App[None]):
         """What the tree does itself."""
         if self._threads:
             self._note = ""
+            self.view.start()
             getattr(self.view, name)(*words)
 
     def action_help(self) -> None:
@@ -257,6 +252,8 @@ class Pyftrace(App[None]):
         self.push_screen(Ask(lines), chosen)
 
     def _show_part(self) -> None:
+        self.workers.cancel_group(self, "search")  # what it finds is not here
+        self._hit = (-1, -1)
         since, until = self._range
         self.view.show(Tree(self.recording._engine, self._thread["serial"], since, until))
         self.view.refresh()
@@ -267,14 +264,9 @@ class Pyftrace(App[None]):
     def action_ask(self, what: str) -> None:
         """A line to be filled in."""
         if self._threads:
-            words = {
-                "search": "function: name or pattern",
-                "time": "time after the beginning: 1.5s",
-                "range": "from and to: 1s 2s; empty: all",
-            }
             self._asked = what
             ask = self.query_one("#ask", Input)
-            ask.value, ask.placeholder, ask.display = "", words[what], True
+            ask.value, ask.placeholder, ask.display = "", QUESTIONS[what], True
             ask.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -285,6 +277,8 @@ class Pyftrace(App[None]):
         try:
             if self._asked == "search" and text:
                 self._search_name(text)
+            elif self._asked == "text" and text:
+                self._look_for(printable(text))  # as it is shown
             elif self._asked == "time" and text:
                 self.view.reveal(self.view.calls.outline.place(checked_duration(text)))
             elif self._asked == "range":
@@ -306,48 +300,117 @@ class Pyftrace(App[None]):
         if not ids:
             self.note(f"no function matches '{text}'")
             return
-        self._wanted = bytes(id in ids for id in range(max(ids) + 1))
+        self._look_for(bytes(id in ids for id in range(max(ids) + 1)))
+
+    def _look_for(self, wanted: Wanted) -> None:
+        self._wanted, self._hit = wanted, (-1, -1)
         self.action_again(False)
 
     def action_again(self, backward: bool) -> None:
-        """The next or previous match."""
+        """The next or previous match: of texts, in the order in which they came up."""
         row = self.view.current if self._threads else None
         if self._wanted and row is not None:
             tree = self.view.calls
-            upto = row.at if backward else tree.until
-            self._search(self._wanted, tree.since if backward else row.at + 1, upto, backward)
+            at = self._hit[0] if self._hit[1] == row.at else row.at
+            begin, upto = (tree.since, at) if backward else (at + 1, tree.until)
+            self._search(tree.serial, self._wanted, begin, upto, backward)
 
     def action_same(self, backward: bool) -> None:
         """The next or previous call of the selected call's function."""
         row = self.view.current if self._threads else None
         if row is not None and row.function:
-            self._wanted = bytes(row.function) + b"\1"
+            self._wanted, self._hit = bytes(row.function) + b"\1", (-1, -1)
             self.action_again(backward)
 
     @work(thread=True, exclusive=True, group="search", exit_on_error=False)
-    def _search(self, wanted: bytes, begin: int, upto: int, backward: bool) -> None:
-        """In a thread, with a reader of its own; a piece at a time lets the screen live."""
-        worker = get_current_worker()
-        outline = self.recording._engine.outline(self._thread["serial"])
-        whole, told = max(1, upto - begin), monotonic()
-        for found, reached in search(outline, wanted, begin, upto, backward):
-            if worker.is_cancelled:
-                return
+    def _search(self, serial: int, wanted: Wanted, begin: int, upto: int, backward: bool) -> None:
+        """In a thread; a piece at a time lets the screen live."""
+        try:
+            outline = self._finder(serial)
+            pieces = search(outline, wanted, begin, upto, backward)
+            found = self._last(pieces, "searching", begin, upto)
             if found is not None:
-                self.call_from_thread(self._found, found)
-                return
-            if monotonic() - told < 0.2:
-                continue
-            told = monotonic()
-            done = 100 * (upto - reached if backward else reached - begin) // whole
-            self.call_from_thread(self.note, f"searching: {done} %  (Escape stops)")
-        self.call_from_thread(
-            self.note, "no more before this" if backward else "no more after this"
-        )
+                self._say(self._found, found, call_at(outline, found))
+        except MemoryError:
+            self._say(self.note, NO_MEMORY)
+        except Stopped:
+            return
+        else:
+            if found is None:
+                end = "no more before this" if backward else "no more after this"
+                self._say(self.note, end)
 
-    def _found(self, place: int) -> None:
-        self._note = ""
-        self.view.reveal(place)
+    def _say(self, say: Callable[..., None], *words: Any) -> None:
+        """From a worker, unless it was stopped meanwhile."""
+        worker = get_current_worker()
+
+        def unless_stopped() -> None:
+            if not worker.is_cancelled:
+                say(*words)
+
+        self.call_from_thread(unless_stopped)
+
+    def _finder(self, serial: int) -> "_engine.Outline":
+        """A thread's, for searches alone."""
+        if serial not in self._finders:
+            self._finders[serial] = self.recording._engine.outline(serial)
+        return self._finders[serial]
+
+    def _last[T](
+        self, pieces: Iterator[tuple[T, int]], what: str, begin: int, upto: int
+    ) -> T | None:
+        """What the last of the pieces gives; progress is told, Escape is heard."""
+        worker, told = get_current_worker(), monotonic()
+        last = None
+        for last, left in pieces:  # noqa: B007
+            if worker.is_cancelled:
+                raise Stopped
+            if monotonic() - told > 0.2:
+                told = monotonic()
+                done = 100 - 100 * left // max(1, upto - begin)
+                self._say(self.note, f"{what}: {done} %  (Escape stops)")
+        return last
+
+    def _found(self, event: int, call: int) -> None:
+        self._note, self._hit = "", (event, call)
+        self.view.reveal(call)
+
+    # ---- tasks -----------------------------------------------------------------------------------
+
+    def action_tasks(self) -> None:
+        """Choose one, of this thread."""
+        if self._threads:
+            self._read_tasks(self.view.calls)
+
+    @work(thread=True, exclusive=True, group="search", exit_on_error=False)
+    def _read_tasks(self, tree: Tree) -> None:
+        try:
+            pieces = tasks_of(self._finder(tree.serial), tree.since, tree.until)
+            found = self._last(pieces, "reading tasks", tree.since, tree.until)
+        except MemoryError:
+            self._say(self.note, NO_MEMORY)
+        except Stopped:
+            return
+        else:
+            self._say(self._choose_task, found or {})
+
+    def _choose_task(self, tasks: Tasks) -> None:
+        if not tasks:
+            self.note("no task runs here")
+            return
+        self.note("")
+        numbers = list(tasks)[:MOST]
+        lines = [f"{printable(name)}  {runs} run{'s' * (runs > 1)}"
+                 for name, runs, _ in (tasks[number] for number in numbers)]  # fmt: skip
+        if len(tasks) > MOST:
+            lines[-1:] = [lines[-1] + f"  (and {len(tasks) - MOST} more: r chooses a time)"]
+
+        def chosen(at: int | None) -> None:
+            if at is not None:
+                self._wanted, first = numbers[at], tasks[numbers[at]][2]
+                self._found(first, first)
+
+        self.push_screen(Ask(lines), chosen)
 
     # ---- functions -------------------------------------------------------------------------------
 
@@ -372,13 +435,16 @@ class Pyftrace(App[None]):
         def progress(events: int) -> None:
             if worker.is_cancelled:
                 raise KeyboardInterrupt
-            self.call_from_thread(self.note, f"counting: {100 * events // total} %")
+            self._say(self.note, f"counting: {100 * events // total} %")
 
         try:
             rows = Recording(self.recording.path).report(progress=progress).rows
         except (KeyboardInterrupt, OSError):
             return
-        self.call_from_thread(self._counted, rows, then)
+        except MemoryError:
+            self._say(self.note, NO_MEMORY)
+            return
+        self._say(self._counted, rows, then)
 
     def _counted(self, rows: list[Total], then: Callable[[], None] | None) -> None:
         self._totals = rows
@@ -451,9 +517,8 @@ class Pyftrace(App[None]):
         if row is None or row.lost:
             return
         f, line = self.functions[row.function], 0
-        around = row.parent.function if row.parent is not None else 0
-        if row.line and around:
-            f, line = self.functions[around], row.line
+        if row.line and row.caller in self.functions:
+            f, line = self.functions[row.caller], row.line
         line = line or f.line
         text = self.query_one("#text", Static)
         try:

@@ -2,7 +2,7 @@
 around what was looked at; nothing is read whole."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pyftrace import _engine
@@ -11,8 +11,13 @@ from pyftrace.options import printable
 ALL = 1 << 30  # levels: unfold everything below
 BATCH = 64  # rows read at once
 BUDGET = 300_000  # events after which a read ends with its next row: some milliseconds
-KEPT = 20_000  # rows of one call
+KEPT = 20_000  # rows, besides those that are on the screen and what they lie in
 LARGE = 20_000  # events of a call of which few are read at once
+HUGE = 200_000  # of which one is
+
+# What is looked for: functions (a byte at their ids), a text, a task.
+Wanted = bytes | str | int
+Tasks = dict[int, tuple[str, int, int]]  # by number: name, runs, place of the first
 
 
 class Function(NamedTuple):
@@ -28,9 +33,9 @@ class Function(NamedTuple):
 class Row:
     """A call, or a place where events are missing."""
 
-    __slots__ = ("activation", "args", "at", "awaits", "begin_ns", "depth", "end", "end_ns",
-                 "entered", "function", "left", "levels", "line", "lost", "parent", "rows", "task",
-                 "value")  # fmt: skip
+    __slots__ = ("activation", "args", "at", "awaits", "begin_ns", "caller", "depth", "end",
+                 "end_ns", "entered", "function", "left", "levels", "line", "lost", "parent",
+                 "rows", "task", "value")  # fmt: skip
 
     at: int
     end: int
@@ -41,7 +46,8 @@ class Row:
     end_ns: int
     activation: int
     task: str | None
-    line: int | None
+    line: int | None  # of the call, in ``caller``
+    caller: int
     args: str | None
     value: str | None
     awaits: bool
@@ -59,6 +65,7 @@ class Row:
             self.activation,
             self.task,
             self.line,
+            self.caller,
             self.args,
             self.value,
             self.awaits,
@@ -101,7 +108,6 @@ class _Rows:
         self.rows: list[Row] = []
         self._from = self._next = begin
         self._over = False
-        self._index: dict[int, int] = {}
 
     def _made(self, found: Sequence[tuple[Any, ...]]) -> list[Row]:
         return [self._tree.row(one, self.parent) for one in found]
@@ -110,6 +116,7 @@ class _Rows:
         """Read on; whether there was something."""
         if self._over or self._next >= self._tree.until:
             return False
+        self._tree.reads += 1
         found, self._over = self._tree.outline.rows(self.parent.depth + 1, self._next, most, BUDGET)
         rows = [row for row in self._made(found) if row.at < self._tree.until]
         self.rows += rows
@@ -124,8 +131,8 @@ class _Rows:
         first = self._tree.begin_of(self.parent)
         if self._from <= first:
             return False
-        large = self.rows and self.rows[0].after - self.rows[0].at > LARGE
-        most = 4 if large else BATCH  # the end of each is looked for
+        events = self.rows[0].after - self.rows[0].at if self.rows else 0
+        most = 1 if events > HUGE else 4 if events > LARGE else BATCH  # the end of each is read
         begin = self._tree.outline.back(self.parent.depth + 1, first, self._from, most)
         earlier = _Rows(self._tree, self.parent, begin)
         while not (earlier.rows and earlier.rows[-1].after >= self._from) and earlier.more():
@@ -134,6 +141,21 @@ class _Rows:
         self._from = rows[0].at if rows else first
         self.rows[:0] = rows
         return bool(rows)
+
+    def keep(self, kept: set[Row]) -> None:
+        """Only these, what lies between them, and of that nothing that lies in it."""
+        at = [i for i, row in enumerate(self.rows) if row in kept]
+        if not at:
+            return
+        first, behind = at[0], at[-1] + 1
+        if behind < len(self.rows):
+            self._next, self._over = self.rows[behind - 1].after, False
+        if first > 0:
+            self._from = self.rows[first].at
+        self.rows = self.rows[first:behind]
+        for row in self.rows:
+            if row not in kept:
+                row.rows = None
 
     def around(self, row: Row, step: int) -> Row | None:
         """The one before it or behind it."""
@@ -162,13 +184,16 @@ class Tree:
         self.since = self.outline.place(since) if since else 0
         self._open = self.outline.stack(self.since) if since else []
         self.root = Row((-1, self.events, 0, "start", self.first_ns, None, self.last_ns,
-                         0, None, None, None, None, False, 0), None, -1)  # fmt: skip
+                         0, None, None, 0, None, None, False, 0), None, -1)  # fmt: skip
         self.root.levels = 2
         self._folds: dict[tuple[int, int], int] = {}
+        self.reads = 0  # so far
+        self._made = 0  # rows since the last trim
 
     def row(self, found: tuple[Any, ...], parent: Row) -> Row:
         """A row below its parent, unfolded as it was left."""
         row = Row(found, parent, parent.depth + 1)
+        self._made += 1
         inherited = parent.levels if parent.levels == ALL else max(parent.levels - 1, 0)
         row.levels = self._folds.get((row.at, row.depth), inherited)
         return row
@@ -200,6 +225,24 @@ class Tree:
     def shown(self, row: Row) -> bool:
         """Whether it is unfolded."""
         return row.levels > 0 and (row is self.root or row.has_calls)
+
+    def trim(self, shown: Iterable[Row]) -> None:
+        """Forget, once there are many, all rows but these and what they lie in."""
+        if self._made < KEPT:
+            return
+        self._made = 0
+        kept: dict[Row, set[Row]] = {}  # by what they lie in
+        for row in shown:
+            at = row
+            while at.parent is not None and at not in kept.setdefault(at.parent, set()):
+                kept[at.parent].add(at)
+                at = at.parent
+        for rows in list(kept.values()):
+            for row in rows - kept.keys():
+                row.rows = None
+        for parent, rows in kept.items():
+            if parent.rows is not None:
+                parent.rows.keep(rows)
 
     # ---- from row to row -------------------------------------------------------------------------
 
@@ -286,12 +329,26 @@ def functions_of(recording: "_engine.Recording") -> dict[int, Function]:
 
 
 def search(
-    outline: "_engine.Outline", wanted: bytes, begin: int, upto: int, backward: bool
+    outline: "_engine.Outline", wanted: Wanted, begin: int, upto: int, backward: bool
 ) -> Iterator[tuple[int | None, int]]:
-    """(place found or None, how far it looked), a piece at a time until it is found."""
-    while begin < upto:
+    """(place of the event found or None, events that are left), a piece at a time until it is
+    found."""
+    found = None
+    while begin < upto and found is None:
         found, reached = outline.find(wanted, begin, upto, backward, BUDGET)
-        yield found, reached
-        if found is not None:
-            return
         begin, upto = (begin, reached) if backward else (reached, upto)
+        yield found, upto - begin
+
+
+def call_at(outline: "_engine.Outline", place: int) -> int:
+    """The place of the call that is entered or left at a place."""
+    before, after = outline.stack(place), outline.stack(place + 1)
+    return (max(before, after, key=len) or [place])[-1]
+
+
+def tasks_of(outline: "_engine.Outline", begin: int, upto: int) -> Iterator[tuple[Tasks, int]]:
+    """(the tasks so far, events that are left), a piece at a time."""
+    found: Tasks = {}
+    while begin < upto:
+        begin = outline.tasks(found, begin, upto, BUDGET)
+        yield found, upto - begin

@@ -5,6 +5,8 @@ from time import monotonic
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -15,15 +17,28 @@ from pyftrace.options import printable
 from pyftrace.tui.model import ALL, Function, Row, Tree
 
 BAR = 8  # columns of a bar
-PATIENCE = 0.15  # s: what takes longer to read is drawn, or gone, in several goes
+PATIENCE = 0.1  # s: what takes longer to read is drawn, or gone, in several goes
+SOON = 0.02  # s
 LEFT = BAR + 12  # columns before the tree
-DARK = {"name": "cyan", "time": "yellow", "bad": "bright_red", "dim": "#8a8a8a", "bar": "#5f87d7",
+DARK = {"name": "#5fc8d7", "time": "#d7c85f", "bad": "#ff6b6b", "dim": "#8a8a8a", "bar": "#5f87d7",
         "selected": "#2b4a6f"}  # fmt: skip
 LIGHT = {"name": "#005f87", "time": "#7a5c00", "bad": "#b00020", "dim": "#666666", "bar": "#5f87d7",
          "selected": "#cfe0f5"}  # fmt: skip
+PLAIN: dict[str, str] = {}  # NO_COLOR
 ENTERED = {"resume": "resumed ", "throw": "thrown into ", "open": "... "}
 LEFT_BY = {"yield": " yields ", "return": " -> ", "c_return": "", "unwind": " raises ",
            "c_raise": " raises ", "left": " (end lost)"}  # fmt: skip
+
+
+class Plain(LineFilter):
+    """Takes all colours away; what is selected is reversed."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments without them."""
+        return [
+            Segment(text, style.without_color if style else None, control)
+            for text, style, control in segments
+        ]
 
 
 def bar(part: float) -> str:
@@ -69,6 +84,7 @@ class TreeView(Widget, can_focus=True):
         super().__init__()
         self.functions = functions
         self._more = False
+        self._late = 0.0
         self.show(tree)
 
     def show(self, tree: Tree) -> None:
@@ -79,15 +95,22 @@ class TreeView(Widget, can_focus=True):
 
     # ---- drawing ---------------------------------------------------------------------------------
 
+    def start(self) -> None:
+        """A key, a click, a drawing begins: it may read for a while."""
+        self._late = monotonic() + PATIENCE
+
+    def _too_late(self, reads: int) -> bool:
+        """Whether time is up and something was read since; what was read before costs nothing."""
+        return self.calls.reads > reads and monotonic() > self._late
+
     def visible_rows(self) -> list[Row]:
         """Those on the screen."""
         rows: list[Row] = []
-        row = self.top
-        late = monotonic() + PATIENCE
+        row, reads = self.top, self.calls.reads
         self._more = False
         while row is not None and len(rows) < self.size.height:
             rows.append(row)
-            if monotonic() > late:
+            if self._too_late(reads):
                 self._more = True
                 break
             row = self.calls.after(row)
@@ -95,8 +118,11 @@ class TreeView(Widget, can_focus=True):
 
     def render_lines(self, crop: object) -> list[Strip]:
         """All lines at once: each follows from the one above."""
-        colors = DARK if self.app.current_theme.dark else LIGHT
+        plain = self.app.has_class("plain")
+        colors = PLAIN if plain else DARK if self.app.current_theme.dark else LIGHT
+        self.start()
         rows = self.visible_rows()
+        self.calls.trim(row for row in (*rows, self.top, self.current) if row is not None)
         width = self.size.width
         deepest = self.current.depth if self.current else 0
         shift = max(0, 2 * deepest - max(10, (width - LEFT) // 3))
@@ -105,9 +131,19 @@ class TreeView(Widget, can_focus=True):
             lines.append(Strip([Segment("no calls here", Style(dim=True))]))
         lines += [Strip.blank(width)] * (self.size.height - len(lines))
         if self._more:
-            self.set_timer(0.02, self.refresh)
-        base = self.rich_style
+            self.set_timer(SOON, self.refresh)
+        elif len(rows) < self.size.height:
+            self.set_timer(SOON, self._fill)
+        base = Style() if plain else self.rich_style
         return [line.apply_style(base) for line in lines]
+
+    def _fill(self) -> None:
+        """The end of the calls is not left high on the screen while there are calls before."""
+        self.start()
+        top = self.top
+        self._scroll_back(self.size.height - len(self.visible_rows()))
+        if self.top is not top:
+            self.refresh()
 
     def _line(self, row: Row, width: int, shift: int, colors: dict[str, str]) -> Strip:
         around = row.parent.duration if row.parent is not None else None
@@ -119,16 +155,18 @@ class TreeView(Widget, can_focus=True):
         mark = "  " if not row.has_calls else "▾ " if self.calls.shown(row) else "▸ "
         indent = max(0, 2 * row.depth - shift)
         segments = [
-            Segment(bar(part), Style(color=colors["bar"])),
-            Segment(f" {text:>9}  ", Style(color=colors["time"])),
-            Segment(" " * min(indent, width) + mark, Style(color=colors["dim"])),
+            Segment(word, Style(color=colors.get(kind)))
+            for word, kind in (
+                (bar(part), "bar"),
+                (f" {text:>9}  ", "time"),
+                (" " * min(indent, width) + mark, "dim"),
+                *words_of(row, self.functions),
+            )
         ]
-        for word, kind in words_of(row, self.functions):
-            color = colors.get(kind)
-            segments.append(Segment(word, Style(color=color) if color else Style()))
         strip = Strip(segments).crop_extend(0, width, None)
         if row is self.current:
-            selected = Style(bgcolor=colors["selected"], bold=True)
+            color = colors.get("selected")
+            selected = Style(bgcolor=color, bold=True) if color else Style(reverse=True)
             strip = Strip(Segment.apply_style(strip, None, selected), width)
         return strip
 
@@ -150,19 +188,18 @@ class TreeView(Widget, can_focus=True):
         self.post_message(self.Moved())
 
     def _scroll_back(self, lines: int) -> None:
-        late = monotonic() + PATIENCE
+        reads = self.calls.reads
         for _ in range(lines):
             row = self.calls.before(self.top) if self.top else None
-            if row is None or monotonic() > late:
+            if row is None or self._too_late(reads):
                 break
             self.top = row
 
     def step(self, n: int) -> None:
         """So many rows down, or up."""
-        row = self.current
-        late = monotonic() + PATIENCE
+        row, reads = self.current, self.calls.reads
         for _ in range(abs(n)):
-            if monotonic() > late:
+            if self._too_late(reads):
                 break
             found = (self.calls.after(row) if n > 0 else self.calls.before(row)) if row else None
             if found is None:
@@ -237,6 +274,7 @@ class TreeView(Widget, can_focus=True):
 
     def reveal(self, place: int) -> None:
         """To the call at a place."""
+        self.start()
         row = self.calls.reveal(place)
         if row is not None:
             self.top = row
@@ -247,6 +285,7 @@ class TreeView(Widget, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Select; a click on the mark, or a second one, folds."""
+        self.start()
         rows = self.visible_rows()
         if event.y < len(rows):
             again = rows[event.y] is self.current
@@ -256,8 +295,10 @@ class TreeView(Widget, can_focus=True):
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Three rows on."""
+        self.start()
         self.step(3)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Three rows back."""
+        self.start()
         self.step(-3)

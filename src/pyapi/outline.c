@@ -38,21 +38,24 @@ row_tuple(const struct ft_outline_row *row)
     const struct ft_call *in = &row->entered, *out = &row->left;
     struct ft_str none = {NULL, 0};
     if (row->lost > 0) {
-        return Py_BuildValue("KKIsKOKKOOOOOK", row->at, row->end, 0, "lost", 0ULL, Py_None, 0ULL,
-                             0ULL, Py_None, Py_None, Py_None, Py_None, Py_False, row->lost);
+        return Py_BuildValue("KKIsKOKKOOIOOOK", row->at, row->end, 0, "lost", 0ULL, Py_None, 0ULL,
+                             0ULL, Py_None, Py_None, 0, Py_None, Py_None, Py_False, row->lost);
     }
-    return Py_BuildValue("KKIsKzKKNNNNNK", row->at, row->end, in->func->id,
+    return Py_BuildValue("KKIsKzKKNNINNNK", row->at, row->end, in->func->id,
                          row->before ? "open" : ft_dump_event(in->way), in->time, word_of(row),
                          out->time, in->activation, text_or_none(in->task ? in->task->name : none),
                          in->caller ? PyLong_FromUnsignedLong(in->call_line) : Py_NewRef(Py_None),
-                         text_or_none(in->args), text_or_none(out->value),
-                         PyBool_FromLong(out->awaits), 0ULL);
+                         in->caller ? in->caller->id : 0, text_or_none(in->args),
+                         text_or_none(out->value), PyBool_FromLong(out->awaits), 0ULL);
 }
 
 static bool
 take_row(void *ctx, const struct ft_outline_row *row)
 {
     struct rows *rows = ctx;
+    if (rows->failed) {
+        return false;
+    }
     PyObject *tuple = row_tuple(row);
     rows->failed = tuple == NULL || PyList_Append(rows->list, tuple) < 0;
     Py_XDECREF(tuple);
@@ -120,21 +123,75 @@ place(PyObject *op, PyObject *args)
     return PyLong_FromUnsignedLongLong(ft_outline_place(OUTLINE(op), ns));
 }
 
+/* What is looked for, by its type: functions, a text, a task. */
+static bool
+wanted_of(PyObject *object, struct ft_outline_wanted *wanted)
+{
+    *wanted = (struct ft_outline_wanted){0};
+    Py_ssize_t len;
+    if (PyUnicode_Check(object)) {
+        wanted->text.s = PyUnicode_AsUTF8AndSize(object, &len);
+        wanted->text.len = wanted->text.s ? (size_t)len : 0;
+    }
+    else if (PyLong_Check(object)) {
+        wanted->task = PyLong_AsUnsignedLongLong(object);
+    }
+    else if (PyBytes_Check(object)) {
+        wanted->funcs = (const uint8_t *)PyBytes_AS_STRING(object);
+        wanted->nfuncs = (size_t)PyBytes_GET_SIZE(object);
+    }
+    else {
+        PyErr_SetString(PyExc_TypeError, "bytes of functions, a text or a task's number");
+    }
+    return !PyErr_Occurred();
+}
+
 static PyObject *
 find(PyObject *op, PyObject *args)
 {
-    Py_buffer wanted;
+    PyObject *object;
+    struct ft_outline_wanted wanted;
     unsigned long long from, upto, budget;
     int backward;
     uint64_t reached;
-    if (!PyArg_ParseTuple(args, "y*KKpK:find", &wanted, &from, &upto, &backward, &budget)) {
+    if (!PyArg_ParseTuple(args, "OKKpK:find", &object, &from, &upto, &backward, &budget)
+        || !wanted_of(object, &wanted)) {
         return NULL;
     }
-    uint64_t found = ft_outline_find(OUTLINE(op), wanted.buf, (size_t)wanted.len, from, upto,
-                                     backward != 0, budget, &reached);
-    PyBuffer_Release(&wanted);
+    uint64_t found =
+        ft_outline_find(OUTLINE(op), &wanted, from, upto, backward != 0, budget, &reached);
     PyObject *where = found == UINT64_MAX ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(found);
     return Py_BuildValue("NK", where, reached);
+}
+
+/* Into the dict of tasks by number: (name, runs, place of the first). */
+static bool
+take_task(void *ctx, const struct ft_task *task, uint64_t place)
+{
+    PyObject *number = PyLong_FromUnsignedLongLong(task->serial), *was = NULL, *is = NULL;
+    if (number != NULL && (was = PyDict_GetItemWithError(ctx, number)) != NULL) {
+        unsigned long long runs = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(was, 1));
+        is = Py_BuildValue("OKO", PyTuple_GET_ITEM(was, 0), runs + 1, PyTuple_GET_ITEM(was, 2));
+    }
+    else if (number != NULL && !PyErr_Occurred()) {
+        is = Py_BuildValue("NKK", ft_name_to_str(task->name), 1ULL, place);
+    }
+    bool kept = is != NULL && PyDict_SetItem(ctx, number, is) == 0;
+    Py_XDECREF(is);
+    Py_XDECREF(number);
+    return kept;
+}
+
+static PyObject *
+tasks(PyObject *op, PyObject *args)
+{
+    PyObject *found;
+    unsigned long long from, upto, budget;
+    if (!PyArg_ParseTuple(args, "O!KKK:tasks", &PyDict_Type, &found, &from, &upto, &budget)) {
+        return NULL;
+    }
+    from = ft_outline_tasks(OUTLINE(op), from, upto, budget, take_task, found);
+    return PyErr_Occurred() ? NULL : PyLong_FromUnsignedLongLong(from);
 }
 
 static PyObject *
@@ -144,13 +201,24 @@ extent(PyObject *op, PyObject *Py_UNUSED(unused))
     return Py_BuildValue("KKK", e.events, e.first, e.last);
 }
 
+/* What is told is whole, or a MemoryError. */
+static PyObject *
+checked(PyObject *op, PyObject *result)
+{
+    if (ft_outline_take_unkept(OUTLINE(op)) && result != NULL) {
+        Py_DECREF(result);
+        return PyErr_NoMemory();
+    }
+    return result;
+}
+
 /* What is found damaged is written down in the recording: by one thread at a time. */
 #define LOCKED(name)                                                                               \
     static PyObject *locked_##name(PyObject *op, PyObject *args)                                   \
     {                                                                                              \
         PyObject *result;                                                                          \
         FT_BEGIN_CRITICAL_SECTION(((struct outline *)op)->recording);                              \
-        result = name(op, args);                                                                   \
+        result = checked(op, name(op, args));                                                      \
         FT_END_CRITICAL_SECTION();                                                                 \
         return result;                                                                             \
     }
@@ -160,6 +228,7 @@ LOCKED(back)
 LOCKED(stack)
 LOCKED(place)
 LOCKED(find)
+LOCKED(tasks)
 
 /* ---- made by a recording --------------------------------------------------------------------- */
 
@@ -229,7 +298,8 @@ static PyMethodDef methods[] = {
     {"back", locked_back, METH_VARARGS, "From where the calls before a place are told."},
     {"stack", locked_stack, METH_VARARGS, "The places of the calls that are open at a place."},
     {"place", locked_place, METH_VARARGS, "The place of the first event at a time or later."},
-    {"find", locked_find, METH_VARARGS, "The next or previous call of some functions."},
+    {"find", locked_find, METH_VARARGS, "The next or previous event that is wanted."},
+    {"tasks", locked_tasks, METH_VARARGS, "The tasks that run, into a dict."},
     {"extent", extent, METH_NOARGS, "(events, first ns, last ns)."},
     {NULL, NULL, 0, NULL},
 };

@@ -96,6 +96,22 @@ ft_outline_go_to(struct ft_outline *o, uint64_t place)
     return true;
 }
 
+void
+ft_outline_check_texts(struct ft_outline *o)
+{
+    const struct ft_cursor *c = o->c;
+    o->unkept = o->unkept || c->args.failed || c->value.failed || c->raised.failed
+                || c->task_name.failed || o->args.failed || o->task_name.failed;
+}
+
+bool
+ft_outline_take_unkept(struct ft_outline *o)
+{
+    bool unkept = o->unkept;
+    o->unkept = false;
+    return unkept;
+}
+
 static uint32_t
 open_calls(const struct ft_outline *o)
 {
@@ -176,6 +192,7 @@ begin(struct scan *s)
             (struct ft_str){o->task_name.data ? o->task_name.data : "", o->task_name.len};
         s->row.entered.task = &o->task;
     }
+    ft_outline_check_texts(o);
 }
 
 static void
@@ -183,6 +200,7 @@ finish(struct scan *s, uint64_t end, const struct ft_call *left)
 {
     if (s->pending) {
         s->pending = false;
+        ft_outline_check_texts(s->o);
         s->row.end = end;
         s->row.over = left != NULL;
         s->row.left = left ? *left : (struct ft_call){.way = FT_LEFT};
@@ -312,6 +330,7 @@ ft_outline_back(struct ft_outline *o, uint32_t depth, uint64_t first, uint64_t u
 {
     uint64_t *places = most ? malloc(most * sizeof(*places)) : NULL;
     uint64_t found = first;
+    o->unkept = o->unkept || (most > 0 && places == NULL);
     if (o->n == 0 || places == NULL || upto <= first) {
         free(places);
         return first;
@@ -350,6 +369,7 @@ continued(struct ft_outline *o, size_t span, uint32_t most)
     uint32_t base = o->c->base, n = o->c->depth;
     struct ft_cursor_open *stack = malloc((n ? n : 1) * sizeof(*stack));
     if (stack == NULL) {
+        o->unkept = true;
         return 0;
     }
     if (n > 0) {
@@ -372,6 +392,7 @@ ft_outline_stack(struct ft_outline *o, uint64_t upto, uint32_t *n)
     uint64_t *places = calloc(open ? open : 1, sizeof(*places));
     *n = open;
     size_t span = there ? o->c->next - 1 : 0;
+    o->unkept = o->unkept || places == NULL;
     while (places != NULL && open > 0) {
         const struct ft_outline_span *s = &o->spans[span];
         uint64_t end = s->end < upto ? s->end : upto;

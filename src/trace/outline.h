@@ -22,6 +22,18 @@ struct ft_outline_row {
 /* False: enough. */
 typedef bool ft_outline_take(void *ctx, const struct ft_outline_row *row);
 
+/* One of these: functions, at whose id a byte is not 0; a text within a call's arguments, or within
+ * its value or exception; the beginnings of a task's runs. */
+struct ft_outline_wanted {
+    const uint8_t *funcs;
+    size_t nfuncs;
+    struct ft_str text;
+    uint64_t task;
+};
+
+/* A task begins to run, or runs on, with the call entered at the place. False: enough. */
+typedef bool ft_outline_take_task(void *ctx, const struct ft_task *task, uint64_t place);
+
 struct ft_outline_extent {
     uint64_t events; /* the place behind the last event */
     uint64_t first, last; /* ns since the recording began */
@@ -45,9 +57,17 @@ uint64_t ft_outline_back(struct ft_outline *o, uint32_t depth, uint64_t first, u
 uint64_t *ft_outline_stack(struct ft_outline *o, uint64_t upto, uint32_t *n);
 /* The place of the first event at that time or later. */
 uint64_t ft_outline_place(struct ft_outline *o, uint64_t ns);
-/* The first call in [from, upto) of a function that `wanted` has at its id, or backward the last
- * one; UINT64_MAX: none so far. *reached: how far it looked, after about `budget` events. */
-uint64_t ft_outline_find(struct ft_outline *o, const uint8_t *wanted, size_t nwanted, uint64_t from,
-                         uint64_t upto, bool backward, uint64_t budget, uint64_t *reached);
+/* The place of the first event in [from, upto) that is wanted, or backward of the last one: a
+ * call's entering, or its leaving where that has the text. UINT64_MAX: none so far. *reached: how
+ * far it looked, after about `budget` events. */
+uint64_t ft_outline_find(struct ft_outline *o, const struct ft_outline_wanted *wanted,
+                         uint64_t from, uint64_t upto, bool backward, uint64_t budget,
+                         uint64_t *reached);
+/* Tells the runs of tasks that begin in [from, upto); how far it came after about `budget`
+ * events. */
+uint64_t ft_outline_tasks(struct ft_outline *o, uint64_t from, uint64_t upto, uint64_t budget,
+                          ft_outline_take_task *take, void *ctx);
+/* Whether something was left out since the last time for want of memory. */
+bool ft_outline_take_unkept(struct ft_outline *o);
 
 #endif

@@ -1,4 +1,4 @@
-/* What outline.c (rows, places) and outline_find.c (times, functions) share. */
+/* What outline.c (rows, places) and outline_find.c (times, what is wanted) share. */
 #ifndef FT_TRACE_OUTLINE_INSIDE_H
 #define FT_TRACE_OUTLINE_INSIDE_H
 
@@ -6,9 +6,18 @@
 
 #define FT_OUTLINE_EVERY UINT32_MAX /* open calls: no segment has as many throughout */
 
+#define FT_OUTLINE_WORDS 4
+
+struct ft_outline_holds {
+    uint64_t funcs[FT_OUTLINE_WORDS]; /* a bit for some ids each */
+    bool texts, tasks; /* arguments or values; beginnings of a task's runs */
+    bool known; /* it was looked through */
+};
+
 struct ft_outline_span {
     uint64_t begin, end; /* places */
     uint32_t least; /* open calls */
+    struct ft_outline_holds holds;
 };
 
 struct ft_outline {
@@ -23,6 +32,7 @@ struct ft_outline {
     uint64_t lost; /* of FT_STEP_LOST */
     struct ft_strbuf args, task_name; /* of the row that is not told yet */
     struct ft_task task;
+    bool unkept; /* something could not be told for want of memory */
 };
 
 /* Before the first event of a segment, as after `seen` events. */
@@ -32,6 +42,8 @@ enum ft_step ft_outline_step(struct ft_outline *o);
 enum ft_step ft_outline_next(struct ft_outline *o, uint32_t above);
 /* The one that holds the place, or stands before it. */
 size_t ft_outline_span(const struct ft_outline *o, uint64_t place);
+/* Whether there was memory for the texts of the event that the cursor stands behind. */
+void ft_outline_check_texts(struct ft_outline *o);
 /* False: nothing can be read there. */
 bool ft_outline_go_to(struct ft_outline *o, uint64_t place);
 

@@ -190,7 +190,40 @@ VERBS = {
     "graph": ["graph"],
     "info": ["info"],
     "dump": ["dump", "--format", "jsonl"],
+    "tui": ["tui"],
 }
+# All that `pyftrace tui` reads, without its screen.
+LOOK = """\
+import sys
+
+def look(recording):
+    names = recording.functions()
+    for thread in recording.threads():
+        outline = recording.outline(thread["serial"])
+        total = outline.extent()[0]
+        tasks = {}
+        print(thread["serial"], total, outline.tasks(tasks, 0, total, total), tasks)
+        for wanted in (b"\\1" * 50, "n=1", 1):
+            print(outline.find(wanted, 0, total, False, total))
+            print(outline.find(wanted, 0, total, True, total))
+        for place in range(0, total, total // 20 + 1):
+            stack = outline.stack(place)
+            print(stack, outline.place(place * 1000) >= 0)
+            for depth, first in enumerate([0, *(at + 1 for at in stack)]):
+                rows, over = outline.rows(depth, first, 9, total)
+                print([(names[row[2]][0], row[0], row[1], row[10:]) for row in rows], over)
+                print(outline.back(depth, first, max(first, place), 5))
+try:
+    from pyftrace import _engine
+    recording = _engine.Recording("data")
+    look(recording)
+    why = recording.damage and "damaged: " + recording.damage.partition("\\n")[0]
+except (MemoryError, OSError) as error:
+    why = f"{type(error).__name__}: {error}"
+if why:
+    print("pyftrace: " + why, file=sys.stderr)
+    sys.exit(1)
+"""
 
 
 def clear(place: Path) -> None:
@@ -349,16 +382,24 @@ def try_verbs(figures: Figures, place: Path, times: int, kinds: Sequence[str]) -
     (place / "unseen.py").write_text(UNSEEN)
     clear(place)
     command("record", "-q", "-v", "-a", "-o", "data", "unseen.py", cwd=place)
+    (place / "look.py").write_text(LOOK)
+
+    def run(words: list[str], fail: str) -> Done:
+        environment = shim.environment(place, fail)
+        if words == ["tui"]:
+            return python("look.py", cwd=place, **environment)
+        return command(*words, "data", cwd=place, **environment)
+
     for verb, words in VERBS.items():
         for kind in kinds:
             (place / "aside" / "log").unlink(missing_ok=True)
-            whole = command(*words, "data", cwd=place, **shim.environment(place, f"{kind}:0"))
+            whole = run(words, f"{kind}:0")
             expect(whole.returncode == 0, whole.stderr)
             most = counted(place)
             for n in spread(range(1, most + 1), times):
                 for fail in (f"{kind}:{n}", f"{kind}:{n}+"):
                     with figures.one(f"{kind}, pyftrace {verb}", fail):
-                        done = command(*words, "data", cwd=place, **shim.environment(place, fail))
+                        done = run(words, fail)
                         status = say_status(done.returncode)
                         expect(done.returncode in (0, 1), f"{status}: {done.stderr[-200:]!r}")
                         lines = done.stderr.splitlines()
