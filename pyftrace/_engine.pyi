@@ -87,7 +87,7 @@ class Tap:
     def attach(self) -> None:
         """Watch all threads from now on. ``RuntimeError`` when no tool id is free (it names the
         holders), when the events are refused, when 32 other taps are active, or when it is attached
-        already."""
+        already. ``ValueError`` for a kind that is for recordings, or with ``last``."""
     def watch_all(self) -> None:
         """As attach(), but no error when it is attached already."""
     def watch_others(self, but: tuple[int, ...]) -> None:

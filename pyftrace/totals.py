@@ -97,17 +97,17 @@ class Report:
         """One row per function, those with the largest total first (as ``sort=`` says).
 
         A RuntimeWarning when events are missing in it, because there was no memory for them."""
-        if self.unkept:
-            import warnings
-
-            lacking = f"there was no memory for {self.unkept} events: figures are too low"
-            warnings.warn(lacking, RuntimeWarning, stacklevel=2)
         rows = [
             Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
                 total, own, least, most, total // calls if calls else 0, *percentiles)
             for name, module, file, line, ordinal, calls, resumes, total, own, least, most,
             *percentiles in self._tap.rows()
         ]  # fmt: skip
+        if self.unkept:  # also for making them
+            import warnings
+
+            lacking = f"there was no memory for {self.unkept} events: figures are too low"
+            warnings.warn(lacking, RuntimeWarning, stacklevel=2)
         rows.sort(key=lambda row: (row.function, row.file, row.line))
         for key in reversed(self._sort):
             if key == "name":

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import gc
 import inspect
+import io
 import os
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
 
 import pyftrace
+from pyftrace import _engine
 
 
 def leaf(n):
@@ -390,3 +394,30 @@ def test_a_generator_that_never_began_has_an_activation_of_its_own(tmp_path: Pat
     thrown = [e.activation for e in events if e.event == "unwind" and "never" in e.exception]
     assert len(begun) == len(set(thrown)) == 5
     assert not begun & set(thrown)
+
+
+# ---- taps that recordings are walked into --------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["tree", "edges", "spans", "events", "chrome", "csv"])
+def test_what_recordings_are_walked_into_is_not_attached(kind: str, nothing_left_on):
+    tap = _engine.Tap(kind, take=print, stream=io.StringIO())
+    for switch_on in (tap.attach, tap.watch_all, tap.enter, lambda: tap.watch_others(())):
+        with pytest.raises(ValueError, match="a recording's"):
+            switch_on()
+    assert not tap.attached
+
+
+@pytest.mark.parametrize("kind", ["events", "text"])
+def test_a_tap_that_is_kept_by_what_it_tells_goes_with_it(kind: str):
+    class Keeper(io.StringIO):
+        tap: _engine.Tap
+
+        def take(self, events: list[object]) -> None: ...
+
+    keeper = Keeper()
+    keeper.tap = _engine.Tap(kind, take=keeper.take, stream=keeper)
+    gone = weakref.ref(keeper)
+    del keeper
+    gc.collect()
+    assert gone() is None

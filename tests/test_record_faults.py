@@ -1,6 +1,7 @@
 """What a recording promises whatever happens: what was recorded is there after a kill, a crash or a
 full disk; what is not there is counted and said; the program goes on."""
 
+import os
 import re
 import resource
 import signal
@@ -24,6 +25,14 @@ def record_words(*words: str) -> list[str]:
 def test_what_was_acknowledged_survives_kill_9():
     """A few kills; `make kill` does a thousand."""
     words = [sys.executable, str(HERE / "faults" / "kill.py"), "--times", "10"]
+    done = subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="it preloads a library of its own")
+def test_without_memory_what_is_read_is_whole_or_not_called_done():
+    """A few failures of each verb and format; `make oom` has many."""
+    words = [sys.executable, str(HERE / "faults" / "oom.py"), "--verbs", "--times", "2"]
     done = subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -59,7 +59,7 @@ struct lane {
 
 struct batch {
     struct ft_sink base; /* first */
-    PyObject *take; /* owned: called with a list */
+    PyObject *take; /* borrowed from the tap: called with a list */
     PyObject *list; /* owned; NULL: empty */
     bool bounds;
 };
@@ -144,13 +144,6 @@ thread_end(struct ft_sink *sink, void *lane)
 }
 
 static void
-forked(struct ft_sink *sink, uint64_t pid)
-{
-    (void)sink;
-    (void)pid;
-}
-
-static void
 flush(struct ft_sink *sink)
 {
     if (!PyErr_Occurred()) {
@@ -162,7 +155,6 @@ static void
 close_sink(struct ft_sink *sink)
 {
     struct batch *b = (struct batch *)sink;
-    Py_DECREF(b->take);
     Py_XDECREF(b->list);
     free(b);
 }
@@ -176,7 +168,6 @@ static const struct ft_sink_ops ops = {
     .leave = on_call,
     .open = open_call,
     .lost = lost,
-    .forked = forked,
     .flush = flush,
     .close = close_sink,
 };
@@ -191,7 +182,7 @@ ft_batch_new(PyObject *take, bool bounds)
     }
     b->base.ops = &ops;
     b->base.needs = FT_NEED_TIME | FT_NEED_CCALLS | FT_NEED_ACTIVATION;
-    b->take = Py_NewRef(take);
+    b->take = take;
     b->bounds = bounds;
     return &b->base;
 }

@@ -16,10 +16,10 @@ struct ft_event_thread {
 PyObject *ft_event_tuple(const struct ft_event_thread *thread, const struct ft_call *call);
 PyObject *ft_lost_tuple(const struct ft_event_thread *thread, uint64_t time, uint64_t lost);
 
-/* A sink that a recording is walked into: calls `take` with lists of tuples; an exception of it is
- * left set. With `bounds` also events "open", of a call that began before what is told of its
- * thread, and "end", of a thread: at the time of its last event, shown or not. NULL with an
- * exception. */
+/* A sink that a recording is walked into: calls `take`, borrowed, with lists of tuples; an
+ * exception of it is left set. With `bounds` also events "open", of a call that began before what
+ * is told of its thread, and "end", of a thread: at the time of its last event, shown or not. NULL
+ * with an exception. */
 struct ft_sink *ft_batch_new(PyObject *take, bool bounds);
 
 #endif

@@ -41,7 +41,7 @@ enum ft_tap_kind {
     FT_TAP_TEXT,
     FT_TAP_REPORT,
     FT_TAP_RECORD,
-    FT_TAP_TREE,
+    FT_TAP_TREE, /* from here on recordings are walked into it, and it is not attached */
     FT_TAP_EDGES,
     FT_TAP_EVENTS,
     FT_TAP_SPANS,
@@ -72,6 +72,7 @@ struct ft_tap_object {
     struct ft_record_state recorded;     /* of FT_TAP_RECORD, when it was closed */
     struct ft_flight *flight;            /* owned, of a flight recorder; outlives the sink */
     PyObject *walked;                    /* owned list: recordings whose functions the sink has */
+    PyObject *take;                      /* owned, of FT_TAP_EVENTS: its sink calls it */
 };
 
 /* ---- formats that are sinks (exports.c) ------------------------------------------------------ */
@@ -137,6 +138,8 @@ int ft_style_parse(const char *format, PyObject *sort, PyObject *columns, unsign
 struct ft_output *ft_output_stream(PyObject *stream);
 /* New reference: the first failure to write, or NULL without one. */
 PyObject *ft_output_stream_error(struct ft_output *out);
+/* For the garbage collector: what a stream's output holds. */
+int ft_output_stream_traverse(const struct ft_output *out, visitproc visit, void *arg);
 
 /* ---- reports (report.c) ---------------------------------------------------------------------- */
 

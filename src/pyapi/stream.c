@@ -308,6 +308,16 @@ ft_output_stream(PyObject *stream)
     return &s->base;
 }
 
+int
+ft_output_stream_traverse(const struct ft_output *out, visitproc visit, void *arg)
+{
+    const struct stream *s = (const struct stream *)out;
+    Py_VISIT(s->object);
+    Py_VISIT(s->write);
+    Py_VISIT(s->failure);
+    return 0;
+}
+
 PyObject *
 ft_output_stream_error(struct ft_output *out)
 {

@@ -120,7 +120,8 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         self->sink = ft_edges_new();
         break;
     case FT_TAP_EVENTS:
-        self->sink = ft_batch_new(a->take, a->bounds);
+        self->take = Py_NewRef(a->take);
+        self->sink = ft_batch_new(self->take, a->bounds);
         break;
     case FT_TAP_SPANS:
         self->sink = ft_spans_new(a->most);
@@ -139,6 +140,13 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         PyErr_NoMemory();
     }
     return self->sink == NULL ? -1 : 0;
+}
+
+/* `out` is a Python stream. */
+static bool
+to_stream(const struct ft_tap_object *self)
+{
+    return self->out != NULL && !self->file && !self->fd;
 }
 
 /* In a forked child, before its first event. */
@@ -163,8 +171,7 @@ wire(struct ft_tap_object *self, bool one_process)
     self->tap.owner = (PyObject *)self;
     self->tap.one_process = self->report || one_process;
     /* Values of the program's making run its code, and so may a stream. */
-    bool stream = self->out != NULL && !self->file && !self->fd;
-    self->tap.may_raise = stream || self->values.mode == FT_VALUES_STR;
+    self->tap.may_raise = to_stream(self) || self->values.mode == FT_VALUES_STR;
     self->tap.forked = on_forked;
 }
 
@@ -246,6 +253,7 @@ tap_dealloc(PyObject *op)
     ft_filter_fini(&self->filter);
     PyMem_Free(self->but);
     Py_CLEAR(self->walked);
+    Py_CLEAR(self->take);
     Py_CLEAR(self->module);
     type->tp_free(op);
     Py_DECREF(type);
@@ -254,10 +262,12 @@ tap_dealloc(PyObject *op)
 static int
 tap_traverse(PyObject *op, visitproc visit, void *arg)
 {
+    const struct ft_tap_object *self = SELF(op);
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(SELF(op)->module);
-    Py_VISIT(SELF(op)->walked);
-    return 0;
+    Py_VISIT(self->module);
+    Py_VISIT(self->walked);
+    Py_VISIT(self->take);
+    return to_stream(self) ? ft_output_stream_traverse(self->out, visit, arg) : 0;
 }
 
 /* ---- methods --------------------------------------------------------------------------------- */
@@ -269,8 +279,8 @@ refuse_closed(struct ft_tap_object *self)
         PyErr_SetString(PyExc_RuntimeError, "this tap is closed");
         return -1;
     }
-    if (self->tail != NULL) {
-        PyErr_SetString(PyExc_ValueError, "the last lines are a recording's");
+    if (self->tail != NULL || self->kind >= FT_TAP_TREE) {
+        PyErr_SetString(PyExc_ValueError, "this is a recording's: walk() tells it what happened");
         return -1;
     }
     return 0;
@@ -454,7 +464,7 @@ tap_error(PyObject *op, void *Py_UNUSED(unused))
 {
     struct ft_tap_object *self = SELF(op);
     PyObject *error = NULL;
-    if (self->out != NULL && !self->file && !self->fd) {
+    if (to_stream(self)) {
         error = ft_output_stream_error(self->out);
     }
     else if (self->out != NULL && self->out->error != 0) {

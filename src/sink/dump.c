@@ -392,13 +392,6 @@ thread_end(struct ft_sink *sink, void *opaque)
 }
 
 static void
-forked(struct ft_sink *sink, uint64_t pid)
-{
-    (void)sink;
-    (void)pid;
-}
-
-static void
 close_sink(struct ft_sink *sink)
 {
     struct dump *d = (struct dump *)sink;
@@ -425,7 +418,6 @@ static const struct ft_sink_ops ops = {
     .enter = on_call,
     .leave = on_call,
     .lost = lost,
-    .forked = forked,
     .flush = flush,
     .close = close_sink,
 };

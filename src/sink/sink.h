@@ -135,7 +135,8 @@ struct ft_sink_ops {
      * could be learnt, not even whether it would have been shown. Recorded: they are missing at
      * this place of the lane. */
     void (*lost)(struct ft_sink *sink, void *lane, uint64_t n);
-    /* Called in a forked child before its first event: `pid` is its own. */
+    /* Live: called in a forked child before its first event: `pid` is its own. NULL: a sink for
+     * recordings, which is never attached. */
     void (*forked)(struct ft_sink *sink, uint64_t pid);
     /* What is held back goes out. NULL: nothing is held back. */
     void (*flush)(struct ft_sink *sink);

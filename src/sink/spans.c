@@ -156,13 +156,6 @@ lost(struct ft_sink *sink, void *lane, uint64_t n)
 }
 
 static void
-forked(struct ft_sink *sink, uint64_t pid)
-{
-    (void)sink;
-    (void)pid;
-}
-
-static void
 close_sink(struct ft_sink *sink)
 {
     free(((struct spans *)sink)->items);
@@ -178,7 +171,6 @@ static const struct ft_sink_ops ops = {
     .leave = leave,
     .open = open_call,
     .lost = lost,
-    .forked = forked,
     .close = close_sink,
 };
 

@@ -85,9 +85,10 @@ row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most,
 
 /* Only of a recording: never in a handler. */
 static void
-add_spread(struct ft_table_row *row, const uint64_t *spread)
+add_spread(struct ft_sink *sink, struct ft_table_row *row, const uint64_t *spread)
 {
     if (row->spread == NULL && (row->spread = calloc(SPREAD_SLOTS, sizeof(*spread))) == NULL) {
+        ft_sink_unkept(sink, 1);
         return;
     }
     for (uint32_t i = 0; i < SPREAD_SLOTS; i++) {
@@ -137,8 +138,8 @@ find_percentiles(struct ft_table_rows *rows)
 }
 
 static void
-add_lane(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *places, size_t mask,
-         size_t most)
+add_lane(struct ft_sink *sink, const struct table_lane *lane, struct ft_table_rows *rows,
+         uint32_t *places, size_t mask, size_t most)
 {
     uint32_t n = lane->nstats;
     for (uint32_t id = 0; id < n; id++) {
@@ -152,7 +153,7 @@ add_lane(const struct table_lane *lane, struct ft_table_rows *rows, uint32_t *pl
             row->min = s->min < row->min ? s->min : row->min;
             row->max = s->max > row->max ? s->max : row->max;
             if (s->spread != NULL) {
-                add_spread(row, s->spread);
+                add_spread(sink, row, s->spread);
             }
         }
     }
@@ -231,9 +232,9 @@ ft_table_collect(struct ft_sink *sink, struct ft_table_rows *rows)
     if (!map_rows(rows, most, &places, &mask)) {
         return -1;
     }
-    add_lane(&t->ended, rows, places, mask, most);
+    add_lane(sink, &t->ended, rows, places, mask, most);
     for (const struct table_lane *lane = t->lanes; lane != NULL; lane = lane->next) {
-        add_lane(lane, rows, places, mask, most);
+        add_lane(sink, lane, rows, places, mask, most);
         add_open(lane, rows, places, mask, most, now);
     }
     struct ft_scale scale = ft_sink_scale(sink);

@@ -265,13 +265,6 @@ thread_end(struct ft_sink *sink, void *opaque)
 
 /* ---- the sink -------------------------------------------------------------------------------- */
 
-static void
-forked(struct ft_sink *sink, uint64_t pid)
-{
-    (void)sink;
-    (void)pid;
-}
-
 /* A recording was walked, or a part of it until somebody interrupted: either way it ends here. */
 static void
 flush(struct ft_sink *sink)
@@ -302,7 +295,6 @@ static const struct ft_sink_ops sink_ops = {
     .leave = leave,
     .open = open_call,
     .lost = lost,
-    .forked = forked,
     .flush = flush,
     .close = close_sink,
 };

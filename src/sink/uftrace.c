@@ -261,13 +261,6 @@ thread_end(struct ft_sink *sink, void *opaque)
 }
 
 static void
-forked(struct ft_sink *sink, uint64_t pid)
-{
-    (void)sink;
-    (void)pid;
-}
-
-static void
 flush(struct ft_sink *sink)
 {
     struct uftrace *u = (struct uftrace *)sink;
@@ -295,7 +288,6 @@ static const struct ft_sink_ops ops = {
     .leave = leave,
     .open = open_call,
     .lost = lost,
-    .forked = forked,
     .flush = flush,
     .close = close_sink,
 };

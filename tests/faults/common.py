@@ -30,8 +30,8 @@ def expect(condition: object, *what: object) -> None:
         raise Failure(" ".join(str(part) for part in what))
 
 
-def how_many(doc: str | None, short: int) -> int:
-    """The command line's number."""
+def arguments(doc: str | None, short: int) -> argparse.ArgumentParser:
+    """The command line, whose number is ``times``."""
     parser = argparse.ArgumentParser(
         description=(doc or "").partition("\n\n")[0],
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -43,7 +43,12 @@ def how_many(doc: str | None, short: int) -> int:
         metavar="N",
         help=f"how many times ({short}); PYFTRACE_FAULTS=N says the same",
     )
-    return max(1, parser.parse_args().times)
+    return parser
+
+
+def how_many(doc: str | None, short: int) -> int:
+    """The command line's number, where it takes nothing else."""
+    return max(1, arguments(doc, short).parse_args().times)
 
 
 def spread(numbers: Sequence[int], most: int) -> list[int]:

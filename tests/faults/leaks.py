@@ -3,7 +3,6 @@
 Rounds of each case, the first ones for warming up; a leak is what every later round leaves behind:
 references (a debug build counts them), CPython's blocks, malloc's bytes, descriptors, mappings."""
 
-import asyncio
 import contextlib
 import ctypes
 import gc
@@ -11,64 +10,22 @@ import io
 import os
 import shutil
 import sys
-import threading
 import weakref
 from array import array
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import leaks_reading  # noqa: F401  (its cases)
+import pytest
 from common import Failure, Figures, expect, folder, how_many
+from leaks_traced import CASES, Case, busy, case, failing, gen, plain, waits
 
 import pyftrace
+from pyftrace import _engine
+from pyftrace.testing.calls import CallsFixture
 
 WARM_UPS, INNER = (4, 40, 400), 5
-Case = Callable[[Path], object]
-CASES: dict[str, Case] = {}
-
-
-def case(function: Case) -> Case:
-    """A case goes by its name."""
-    CASES[function.__name__.replace("_", " ")] = function
-    return function
-
-
-# ---- what is traced ------------------------------------------------------------------------------
-
-
-def plain(n: int) -> int:
-    return n + 1
-
-
-def failing(n: int) -> None:
-    raise ValueError(f"no {n}")
-
-
-def gen(n: int):  # type: ignore[no-untyped-def]
-    for k in range(n):
-        yield plain(k)
-
-
-async def waits(n: int) -> int:
-    await asyncio.sleep(0)
-    return plain(n)
-
-
-def busy() -> None:
-    """Calls of all kinds."""
-    sum(gen(4))
-    left = gen(4)
-    next(left)
-    left.close()
-    with contextlib.suppress(ValueError):
-        failing(1)
-    sorted([2, 1], key=lambda n: -n)
-    space: dict[str, Callable[[int], int]] = {}
-    exec(compile("def made(n): return n", __file__, "exec"), space)
-    space["made"](1)
-    thread = threading.Thread(target=plain, args=(1,))
-    thread.start()
-    thread.join()
 
 
 def drive(coroutine):  # type: ignore[no-untyped-def]
@@ -246,44 +203,69 @@ def record_errors(place: Path) -> None:
         pyftrace.record(place / "data", time=True)
 
 
-# ---- open ----------------------------------------------------------------------------------------
-
-
-def recorded(place: Path) -> Path:
-    if not (place / "kept").exists():
-        with pyftrace.record(place / "kept", args=True, values="safe", callers=True):
-            busy()
-    return place / "kept"
+# ---- flight recorders ----------------------------------------------------------------------------
 
 
 @case
-def open_and_read_everything(place: Path) -> None:
-    recording = pyftrace.open(recorded(place))
-    expect(len(list(recording.events())) > 10, "few events")
-    str(recording.report()), recording.report(sort="self").rows
-    list(recording.tree().walk())
-    recording.info, recording.damage, recording.failures, recording.threads, repr(recording)
+def flight_recorder(place: Path) -> None:
+    home = place / "flight"
+    options = {
+        "ring": "256k",
+        "dump_on": ("exception:ValueError", "slow:plain:0ns"),
+        "max_dumps": 3,
+    }
+    flight = pyftrace.record(home, **options)
+    with contextlib.suppress(ValueError), flight:
+        busy()
+        flight.dump()
+        failing(3)
+    expect(len(list(home.glob("dump-*"))) > 1, "few dumps", *os.listdir(home))
+    shutil.rmtree(home)
 
 
 @case
-def open_and_leave_in_the_middle(place: Path) -> None:
-    events = pyftrace.open(recorded(place)).events()
-    next(events), next(events)
+def flight_errors(place: Path) -> None:
+    for words in ({"dump_on": ["bogus"]}, {"dump_on": ["slow:f"]}, {"dump_on": ["exception:[a"]}):
+        with contextlib.suppress(TypeError, ValueError), pyftrace.record(place / "no", **words):
+            raise Failure(f"{words} is taken")
+    for triggers in ((("exception", "[a", 0),), (("exception", "", 0),) * 99, ((1, 2),)):
+        with contextlib.suppress(TypeError, ValueError, OSError):
+            _engine.Tap("record", folder=str(place / "no"), dump_on=triggers, max_dumps=1)
+            raise Failure(f"{triggers} is taken")
+
+
+# ---- the pytest plugin's fixture -----------------------------------------------------------------
+
+
+class Item:
+    """What CallsFixture asks of a test."""
+
+    name = "test"
+
+    def __init__(self, place: Path) -> None:
+        self.path = place / "test.py"
+        self.config = self
+
+    def getoption(self, name: str) -> bool:
+        return False
 
 
 @case
-def open_errors(place: Path) -> None:
-    damaged = place / "damaged"
-    if not damaged.exists():
-        shutil.copytree(recorded(place), damaged)
-        for path in damaged.glob("*.lane"):
-            path.write_bytes(path.read_bytes()[:300])
-    for path in (damaged, place / "nothing", place):
-        with contextlib.suppress(OSError):
-            recording = pyftrace.open(path)
-            list(recording.events()), recording.report(), recording.tree()
-    with contextlib.suppress(TypeError, ValueError):
-        pyftrace.open(recorded(place)).report(bogus=1)
+def calls_of_a_test(place: Path) -> None:
+    counted = CallsFixture(Item(place))  # type: ignore[arg-type]
+    counted.begin()
+    with counted.at_most(99, "failing"), counted.none("waits"):
+        busy()
+    counted.exactly(5, "plain")
+    repr(counted.count("plain"))
+    with contextlib.suppress(LookupError):
+        counted.count("no such function")
+    with contextlib.suppress(pytest.fail.Exception), counted.none("plain"):
+        plain(1)
+    with contextlib.suppress(pytest.fail.Exception):
+        counted.check()
+        raise Failure("a limit is forgotten")
+    counted.end()
 
 
 # ---- measuring -----------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ its own MemoryErrors, and nothing else. Calls of pyftrace's extension alone are 
 library that is preloaded (shim.c): the program must see nothing at all. Never a signal, never a
 hang; a recording can be read; what is missing is said."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -20,10 +22,10 @@ from common import (
     Done,
     Failure,
     Figures,
+    arguments,
     as_untraced,
     expect,
     folder,
-    how_many,
     our_lines,
     python,
     say_status,
@@ -32,6 +34,7 @@ from common import (
 from common import pyftrace as command
 
 import pyftrace
+from pyftrace.exports import FORMATS
 
 HERE = Path(__file__).resolve().parent
 
@@ -189,8 +192,9 @@ VERBS = {
     "report": ["report", "--columns", "all"],
     "graph": ["graph"],
     "info": ["info"],
-    "dump": ["dump", "--format", "jsonl"],
     "tui": ["tui"],
+    "html": ["html", "-o", "out"],
+    **{f"dump --format {name}": ["dump", "--format", name, "-o", "out"] for name in FORMATS},
 }
 # All that `pyftrace tui` reads, without its screen.
 LOOK = """\
@@ -377,6 +381,44 @@ def try_calls(figures: Figures, place: Path, times: int) -> None:
                 figures.note(row, f"of {most}, one and all from it on")
 
 
+def written(place: Path) -> dict[str, bytes]:
+    """What a verb left: its file, or the files of its directory."""
+    out = place / "out"
+    files = out.rglob("*") if out.is_dir() else [out]
+    return {str(file.relative_to(place)): content(file) for file in files if file.is_file()}
+
+
+def content(file: Path) -> bytes:
+    """Without what differs from run to run: a database keeps when it was changed, and by whom."""
+    if file.read_bytes()[:15] != b"SQLite format 3":
+        return file.read_bytes()
+    with contextlib.closing(sqlite3.connect(file)) as base:
+        return "\n".join(base.iterdump()).encode()
+
+
+def run_verb(place: Path, words: Sequence[str], **more: str) -> tuple[Done, dict[str, bytes]]:
+    """Where nothing was written before."""
+    out = place / "out"
+    shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+    (place / "aside" / "log").unlink(missing_ok=True)
+    if list(words) == ["tui"]:
+        return python("look.py", cwd=place, **more), written(place)
+    return command(*words, "data", cwd=place, **more), written(place)
+
+
+def check_verb(
+    done: Done, left: dict[str, bytes], whole: Done, whole_left: dict[str, bytes]
+) -> None:
+    status = say_status(done.returncode)
+    # 2: what cannot be opened is refused
+    expect(done.returncode in (0, 1, 2), f"{status}: {done.stderr[-200:]!r}")
+    lines = done.stderr.splitlines()
+    expect(lines == our_lines(done.stderr), repr(done.stderr[-200:]))
+    same = (done.stdout, left) == (whole.stdout, whole_left)
+    expect(same or lines, "less, without a word")
+    expect(same or done.returncode, "less, and called done:", *lines[:1])
+
+
 def try_verbs(figures: Figures, place: Path, times: int, kinds: Sequence[str]) -> None:
     shim = Shim(place)
     (place / "unseen.py").write_text(UNSEEN)
@@ -384,37 +426,35 @@ def try_verbs(figures: Figures, place: Path, times: int, kinds: Sequence[str]) -
     command("record", "-q", "-v", "-a", "-o", "data", "unseen.py", cwd=place)
     (place / "look.py").write_text(LOOK)
 
-    def run(words: list[str], fail: str) -> Done:
-        environment = shim.environment(place, fail)
-        if words == ["tui"]:
-            return python("look.py", cwd=place, **environment)
-        return command(*words, "data", cwd=place, **environment)
-
     for verb, words in VERBS.items():
         for kind in kinds:
-            (place / "aside" / "log").unlink(missing_ok=True)
-            whole = run(words, f"{kind}:0")
+            row = f"{kind}, pyftrace {verb}"
+            whole, whole_left = run_verb(place, words, **shim.environment(place, f"{kind}:0"))
             expect(whole.returncode == 0, whole.stderr)
             most = counted(place)
             for n in spread(range(1, most + 1), times):
                 for fail in (f"{kind}:{n}", f"{kind}:{n}+"):
-                    with figures.one(f"{kind}, pyftrace {verb}", fail):
-                        done = run(words, fail)
-                        status = say_status(done.returncode)
-                        expect(done.returncode in (0, 1), f"{status}: {done.stderr[-200:]!r}")
-                        lines = done.stderr.splitlines()
-                        expect(lines == our_lines(done.stderr), repr(done.stderr[-200:]))
-                        expect(done.stdout == whole.stdout or lines, "less, without a word")
+                    with figures.one(row, fail):
+                        done, left = run_verb(place, words, **shim.environment(place, fail))
+                        check_verb(done, left, whole, whole_left)
             if most:
-                figures.note(f"{kind}, pyftrace {verb}", f"of {most}, one and all from it on")
+                figures.note(row, f"of {most}, one and all from it on")
 
 
 def main() -> int:
-    times = how_many(__doc__, 6)
+    parser = arguments(__doc__, 6)
+    parser.add_argument(
+        "--verbs", action="store_true", help="only memory, of what reads recordings"
+    )
+    given = parser.parse_args()
+    times = max(1, given.times)
     figures = Figures("without memory, mappings, files or writes")
     with folder() as place:
+        if given.verbs:
+            try_verbs(figures, place, times, ("malloc",))
+            return figures.end()
         try_calls(figures, place, times)
-        try_verbs(figures, place, times, ("malloc", "open", "read"))
+        try_verbs(figures, place, times, ("malloc", "open", "read", "write"))
         try_allocators(figures, place, times)
     return figures.end()
 

@@ -83,15 +83,19 @@ def run(programs: int, jobs: int, seed: int, whole: bool) -> int:
 
 def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
     from oracle.build import Built
+    from oracle.export_faults import EXPORT_FAULTS
     from oracle.faults import FAULTS
+    from oracle.suite import Installed
 
-    faults = [fault for fault in FAULTS if not names or fault.name in names]
+    faults = [fault for fault in (*FAULTS, *EXPORT_FAULTS) if not names or fault.name in names]
     seeds = range(seed, seed + programs)
     with tempfile.TemporaryDirectory(prefix="oracle") as folder:
         builds = {
             clock: Built(Path(folder) / str(clock), ("FT_TEST_CLOCK",) * clock, jobs)
             for clock in sorted({fault.clock for fault in faults})
         }
+        suites = sorted({fault.suite for fault in faults if fault.suite})
+        installed = Installed(Path(folder)) if suites else None
         ways = {False: "--whole", True: "--known"}
 
         def killed(number: int) -> tuple[int, str]:
@@ -103,6 +107,8 @@ def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
             target = built.folder / f"mutant{number}.o"
             built.compile(changed, target)
             lib = built.link(f"lib{number}", {built.object_of(source): target})
+            if installed and fault.suite:
+                return installed.failed(f"venv{number}", lib, fault.suite)
             found = judged(seeds, ways[fault.clock], lib)
             if "died" in found:
                 return programs, found["died"].splitlines()[-1]
@@ -113,16 +119,22 @@ def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
             return len(found["failures"]), ", ".join(f"{x} {n}" for x, n in levels.items())
 
         for clock, built in builds.items():
-            sound = judged(seeds, ways[clock], built.link("sound"))
+            lib = built.link("sound")
+            sound = judged(seeds, ways[clock], lib)
             if sound.get("failures", sound.get("died")):
                 print(f"the engine as it is does not pass: {sound}")
                 return 1
-        print(f"{'fault':<48} failed of {programs}")
+            if installed and not clock:
+                count, how = installed.failed("sound", lib, " ".join(suites))
+                if count:
+                    print(f"the engine as it is does not pass: {how}")
+                    return 1
+        print(f"{'fault':<48} failed of {programs}, or tests of the suite")
         status = 0
         with ThreadPoolExecutor(jobs) as pool:
             results = pool.map(killed, range(len(faults)))
             for fault, (count, how) in zip(faults, results, strict=True):
-                enough = count * 100 >= fault.least * programs
+                enough = count > 0 if fault.suite else count * 100 >= fault.least * programs
                 status |= not enough
                 print(f"{fault.name:<48} {count:>4}{'' if enough else ' TOO FEW'}  {how}")
                 sys.stdout.flush()

@@ -15,13 +15,15 @@ TABLE = "const struct ft_event_row ft_event_table["
 
 class Fault(NamedTuple):
     """``least``: how many of 100 programs must fail. ``clock``: it is one of times, for programs
-    that are known by construction and an engine whose clock they move."""
+    that are known by construction and an engine whose clock they move. ``suite``: tests, of which
+    one must fail, judge it instead of programs."""
 
     name: str
     file: str
     replacements: tuple[tuple[str, str], ...]
     least: int = 95
     clock: bool = False
+    suite: str = ""
 
     def apply(self, source: Path, to: Path) -> None:
         """The file with the fault; ValueError when a text does not stand there exactly once."""

@@ -9,6 +9,7 @@ import pytest
 
 from oracle import checks, faults, related, timed
 from oracle.build import ROOT, Built
+from oracle.export_faults import EXPORT_FAULTS
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -52,6 +53,6 @@ def test_times_are_as_the_clock_says(tmp_path: Path):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("fault", faults.FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", (*faults.FAULTS, *EXPORT_FAULTS), ids=lambda fault: fault.name)
 def test_each_fault_can_be_made(fault: faults.Fault, tmp_path: Path):
     fault.apply(ROOT / "src", tmp_path / "fault.c")
