@@ -1,0 +1,116 @@
+"""What the documentation shows is what happens: every command and every example of it is run."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pages import ROOT, Block, blocks_of, check, commands_of, kind_of, pages
+
+PAGES = pages()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_the_page_shows_happens(page: str, tmp_path: Path):
+    wrong = check(page, PAGES[page], tmp_path)
+    if wrong:
+        pytest.fail("\n\n".join(wrong), pytrace=False)
+
+
+# ---- the check notices ---------------------------------------------------------------------------
+
+RIGHT = [
+    "    $ echo one; echo two\n    one\n    two\n",
+    "```console\n$ echo 3 calls\n...\n3 calls\n...\n```\n",
+    "    $ printf 'f  [12.3 us]\\n'\n    f  [1 ms]\n",
+    "    $ echo 'one\n    two'\n    one\n    two\n",
+    "    $ echo one \\\n    >   two\n    one two\n",
+    "    $ cd examples\n    $ ls shop/shop.py\n    shop/shop.py\n",
+    "<!-- before: touch x; cd examples -->\n\n    $ ls ../x\n    ../x\n",
+    "<!-- status: 3 -->\n    $ exit 3\n",
+    "<!-- not compared: a try -->\n    $ echo 1\n    2\n",
+    "<!-- not run: a try -->\n\n    what it says\n",
+    "    pyftrace --version    # which\n    PYFTRACE=off python -c 'pass'\n",
+    "    make test PYTHON=x    # all of it\n    ARGS='a b' tools/matrix bench\n",
+    "```python\npyftrace.trace(len)([])\n```\n",
+    "<!-- given: x = 1 -->\n\n    assert x == 1\n",
+    "    def test_it(calls):\n        calls.none('json.dumps', missing_ok=True)\n",
+    "```pycon\n>>> 1 + 1\n2\n```\n",
+    "```text\nanything\n```\n",
+    "- a list\n\n      with what looks like a block\n",
+]
+WRONG = {
+    "    $ echo one\n    two\n": "-two\n+one",
+    "    $ echo one\n": "+one",
+    "    $ echo 3 calls\n    4 calls\n": "-4 calls\n+3 calls",
+    "    $ echo one\n    one\n    ...\n    two\n": "-two",
+    "    $ echo '[12.3 us]'\n    [12.3]\n": "-[12.3]\n+[TIME]",
+    "<!-- not compared: a try -->\n    $ false\n": "exit 1, not 0",
+    "<!-- status: 3 -->\n    $ true\n": "exit 0, not 3",
+    "<!-- before: false -->\n    $ true\n": "what is done before: exit 1",
+    "    $ cd nowhere\n": "no such folder",
+    "    pyftrace --verison\n": "exit 2, not 0",
+    "    make tset\n": "no tset",
+    "    tools/martix all\n": "no tools/martix",
+    "    pip install 'pyftrace[tiu]'\n": "no tiu",
+    "<!-- not run: tests/test_dcos.py has it -->\n\n    $ false\n": "no tests/test_dcos.py",
+    "    what it says\n": "neither run nor exempt",
+    "<!-- not-run: misspelt -->\n\n    what it says\n": "neither run nor exempt",
+    "```text\n$ ls\n```\n": "neither run nor exempt",
+    "```console\nls\n```\n": "no command in it",
+    "    assert 1 == 2\n": "AssertionError",
+    "```python\nassert 1 == 2\n```\n": "AssertionError",
+    "    def test_it(calls):\n        calls.none('json.dmups')\n": "no loaded function matches",
+    "```pycon\n>>> 1 + 1\n3\n```\n": "Expected:",
+}
+
+
+@pytest.mark.parametrize("source", RIGHT)
+def test_what_is_right_passes(source: str, tmp_path: Path):
+    assert len(blocks_of(source)) == (not source.startswith("-"))
+    assert check("a.md", f"Text.\n\n{source}", tmp_path) == []
+
+
+@pytest.mark.parametrize("source", WRONG)
+def test_what_is_wrong_is_found_with_its_line(source: str, tmp_path: Path):
+    (wrong,) = check("a.md", f"Text.\n\n{source}\nText.\n", tmp_path)
+    assert WRONG[source] in wrong
+    assert re.match(r"a\.md:[3-6]: ", wrong)
+
+
+# ---- the README in Korean ------------------------------------------------------------------------
+
+
+def code_of(block: Block) -> list[str]:
+    """Its lines, without comments, which are translated."""
+    kind = kind_of(block)
+    if kind == "console":
+        shown = [(uncommented(c.text), c.output.strip()) for c in commands_of(block, kind)]
+        return [line for command in shown for line in command]
+    return [uncommented(line) for line in block.text.split("\n")]
+
+
+def uncommented(line: str) -> str:
+    return re.sub(r"(^|\s+)# .*", "", line)
+
+
+def shape_of(source: str) -> dict[str, object]:
+    """What two READMEs in different languages have in common."""
+    prose = re.sub(r"<!--.*?-->", "", source, flags=re.S)
+    prose = re.sub(r"^ {4}.*$", "", prose, flags=re.M)
+    return {
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", prose, re.M)],
+        "rows of tables": [row.count("|") for row in re.findall(r"^\|.*", prose, re.M)],
+        "links": Counter(re.findall(r"\]\(([^)]*)\)", prose)),
+        "code in the text": Counter(re.findall(r"`[^`\n]+`", prose)),
+        "code": [code_of(block) for block in blocks_of(source)],
+    }
+
+
+def test_the_readmes_have_the_same_code_links_and_headings():
+    korean = (ROOT / "README.ko.md").read_text("utf-8")
+    ours, theirs = shape_of(PAGES["README.md"]), shape_of(korean)
+    assert ours["links"]["README.ko.md"] == theirs["links"].pop("README.md") == 1
+    theirs["links"]["README.ko.md"] = 1
+    for what in ours:
+        assert theirs[what] == ours[what], what
