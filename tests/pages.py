@@ -32,8 +32,6 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from conftest import clean_environment
-
 ROOT = Path(__file__).resolve().parent.parent
 
 WORDS = {"sh": "sh", "bash": "sh", "shell": "sh", "console": "console", "shell-session": "console"}
@@ -61,9 +59,9 @@ OTHERS = ("jq", "sqlite3", "uftrace")
 # What differs from run to run, machine to machine or version to version, on both sides.
 # Everything else, counts of calls for one, is compared as it stands.
 MASKS = [
-    (r"/(?:[\w.@+-]+/)+(?=[\w.])", "/"),  # the folders of an absolute path: see mask
-    (r"[+-]?\d[\d.,]*(?:e-?\d+)? ?(?:ns|us|ms|s|seconds|min)\b", "TIME"),
-    (r"\d[\d.,]* ?(?:B|[KMG]iB|[kKMG]B|bytes)\b", "SIZE"),
+    (r"(?<![\w./:])/(?:[\w.@+-]+/)+(?=[\w.])", "/"),  # the folders of an absolute path
+    (r"[+-]?\d(?:[\d.,]*\d)? ?(?:ns|us|ms|s|seconds|min)\b", "TIME"),
+    (r"\d(?:[\d.,]*\d)? ?(?:B|[KMG]iB|[kKMG]B|bytes)\b", "SIZE"),
     (r"[+-]?\d[\d.]* ?%", "N%"),
     (r"TIME -> TIME( \(N%\))?", "TIME"),  # a difference that may be none
     (r"\d{4}-\d\d-\d\d", "DATE"),
@@ -76,6 +74,8 @@ MASKS = [
     (r"([-=_])\1{3,}", r"\1\1\1\1"),  # rules are as long as columns are wide
     (r"(?<=\S) {2,}", "  "),  # and columns as wide as what is masked
 ]
+# Of the environment: what a reader at a terminal has not set.
+UNSET = re.compile("PYTEST_|COV_|PYFTRACE|NO_COLOR|PYTHON(UNBUFFERED|PATH|STARTUP|DONTWRITE)")
 
 
 class Block(NamedTuple):
@@ -146,7 +146,8 @@ def kind_of(block: Block) -> str:
     if word in WORDS:
         return WORDS[word]
     if word:
-        return "" if re.match(r"\$ |>>> |pyftrace ", first) else "text"
+        missed = re.search(r"^(\$|>>>) ", block.text, re.M) or first.startswith("pyftrace ")
+        return "" if missed else "text"
     if first.startswith("$ "):
         return "console"
     if first.startswith(">>> "):
@@ -193,8 +194,7 @@ def mask(text: str) -> list[str]:
     """The lines of it, without what may differ."""
     lines = []
     for line in text.rstrip().split("\n"):
-        line = re.sub(r"(?<![\w./:])" + MASKS[0][0], MASKS[0][1], line.rstrip())
-        for pattern, put in MASKS[1:]:
+        for pattern, put in MASKS:
             line = re.sub(pattern, put, line)
         lines.append(line.rstrip())
     return lines
@@ -229,10 +229,14 @@ class Session:
             self.install(bin / name, f"#!{sys.executable}\n" + console.format(module))
         for name in ("python", "python3"):
             self.install(bin / name, f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-        path = f"{bin}:{os.environ.get('PATH', '/usr/bin:/bin')}"
-        kept = clean_environment(PATH=path, HOME=str(home), COLUMNS="80", LANG="C.UTF-8")
-        self.environment = {n: v for n, v in kept.items() if not n.startswith(("PYTEST_", "COV_"))}
-        self.environment["PYTEST_ADDOPTS"] = "-p no:cacheprovider"
+        self.environment = {n: v for n, v in os.environ.items() if not UNSET.match(n)}
+        self.environment |= {
+            "PATH": f"{bin}:{os.environ.get('PATH', '/usr/bin:/bin')}",
+            "HOME": str(home),
+            "COLUMNS": "80",
+            "LANG": "C.UTF-8",
+            "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        }
 
     @staticmethod
     def install(path: Path, text: str) -> None:

@@ -56,7 +56,7 @@ WRONG = {
     "<!-- not run: tests/test_dcos.py has it -->\n\n    $ false\n": "no tests/test_dcos.py",
     "    what it says\n": "neither run nor exempt",
     "<!-- not-run: misspelt -->\n\n    what it says\n": "neither run nor exempt",
-    "```text\n$ ls\n```\n": "neither run nor exempt",
+    "```text\nwith\n$ ls\n```\n": "neither run nor exempt",
     "```console\nls\n```\n": "no command in it",
     "    assert 1 == 2\n": "AssertionError",
     "```python\nassert 1 == 2\n```\n": "AssertionError",
