@@ -33,9 +33,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+ACTUAL = ROOT / "tests" / "docs" / "actual"
 
 WORDS = {"sh": "sh", "bash": "sh", "shell": "sh", "console": "console", "shell-session": "console"}
 WORDS |= {"python": "python", "py": "python", "pycon": "pycon"}
+ITEM = r"(?:[-*+]|\d+[.)]) "  # of a list
 # What begins a command in a block that has no word.
 SETTING = re.compile(r"""([A-Z_]+=('[^']*'|"[^"]*"|\S*) +)*""")
 COMMANDS = re.compile(
@@ -99,12 +101,12 @@ def blocks_of(page: str) -> list[Block]:
     at, blank, in_list = 0, True, False
     while at < len(lines):
         line, start = lines[at], at
-        fence = re.match(r" *(`{3,}|~{3,}) *([^`]*)$", line)
+        fence = re.match(rf" *({ITEM})? *(`{{3,}}|~{{3,}}) *([^`]*)$", line)
         if fence:
-            at = end = closing(lines, at, fence[1])
-            text = undented(lines[start + 1 : end], len(line) - len(line.lstrip()))
-            found.append(Block(start + 1, fence[2].strip(), text, notes))
-            notes = {}
+            at = closing(lines, at, fence[2])
+            text = undented(lines[start + 1 : at], fence.start(2))
+            found.append(Block(start + 1, fence[3].strip(), text, notes))
+            notes, in_list = {}, in_list or bool(fence[1])
         elif line.startswith("    ") and blank and not in_list:
             while at + 1 < len(lines) and not lines[at + 1][:4].strip():
                 at += 1
@@ -112,7 +114,7 @@ def blocks_of(page: str) -> list[Block]:
             found.append(Block(start + 1, "", text, notes))
             notes = {}
         elif line.startswith("<!--"):
-            while "-->" not in lines[at]:
+            while "-->" not in lines[at] and at + 1 < len(lines):
                 at += 1
             comment = "\n".join(lines[start : at + 1]).partition("-->")[0]
             said = re.match(r"<!-- (before|given|status|not compared|not run):", comment)
@@ -120,7 +122,7 @@ def blocks_of(page: str) -> list[Block]:
                 notes[said[1]] = comment[said.end() :].strip()
         elif line.strip():
             notes = {}
-            in_list = bool(re.match(r"([-*+]|\d+[.)]) ", line)) or (in_list and line[0] == " ")
+            in_list = bool(re.match(ITEM, line)) or (in_list and line[0] == " ")
         blank = not lines[at].strip() or line.startswith("<!--")
         at += 1
     return found
@@ -130,7 +132,7 @@ def closing(lines: list[str], at: int, fence: str) -> int:
     for end in range(at + 1, len(lines)):
         if re.fullmatch(rf" *{fence}{fence[0]}* *", lines[end]):
             return end
-    return len(lines)
+    return len(lines) - 1
 
 
 def undented(lines: list[str], by: int) -> str:
@@ -215,6 +217,7 @@ class Session:
     def __init__(self, home: Path, page: str, others: bool = False) -> None:
         """`others`: programs that are not everywhere have to be here."""
         self.page, self.others = page, others
+        self.otherwise: list[tuple[Command, str]] = []  # and what they printed
         self.folder = self.root = home / "work"
         ignored = shutil.ignore_patterns("__pycache__", "pyftrace.data*")
         shutil.copytree(ROOT / "examples", self.root / "examples", ignore=ignored)
@@ -304,6 +307,7 @@ class Session:
         shown, ours = mask(command.output), mask(printed)
         if not compared or here != text or alike(shown, ours):
             return []
+        self.otherwise.append((command, printed))
         difference = difflib.unified_diff(shown, ours, "page", "run", lineterm="", n=99)
         return [self.wrong(command.line, "\n".join([text, *difference]))]
 
@@ -367,6 +371,22 @@ def pages() -> dict[str, str]:
 
 
 def check(page: str, source: str, home: Path, others: bool = False) -> list[str]:
-    """All that is wrong with the blocks of a page, which are run in `home`."""
+    """All that is wrong with the blocks of a page, which are run in `home`. If it is what commands
+    print, the page as it would be right is left in ACTUAL."""
     session = Session(home, page, others)
-    return [text for block in blocks_of(source) for text in session.go_through(block)]
+    wrong = [text for block in blocks_of(source) for text in session.go_through(block)]
+    if session.otherwise:
+        (ACTUAL / page).parent.mkdir(parents=True, exist_ok=True)
+        (ACTUAL / page).write_text(mended(source, session.otherwise), "utf-8")
+    return wrong
+
+
+def mended(source: str, otherwise: list[tuple[Command, str]]) -> str:
+    """A page that shows what was printed."""
+    lines = source.split("\n")
+    for command, printed in reversed(otherwise):
+        margin = lines[command.line - 1].partition("$")[0]
+        begin = command.line + command.text.count("\n")
+        end = begin + len(command.output.split("\n")) - 1
+        lines[begin:end] = [f"{margin}{line}".rstrip() for line in printed.rstrip().split("\n")]
+    return "\n".join(lines)

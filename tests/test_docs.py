@@ -4,10 +4,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import pages
 import pytest
-from pages import ROOT, Block, blocks_of, check, commands_of, kind_of, pages
+from pages import ROOT, Block, blocks_of, check, commands_of, kind_of
 
-PAGES = pages()
+PAGES = pages.pages()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -71,8 +72,34 @@ def test_what_is_right_passes(source: str, tmp_path: Path):
     assert check("a.md", f"Text.\n\n{source}", tmp_path) == []
 
 
+def test_a_page_that_is_wrong_is_left_as_it_would_be_right(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(pages, "ACTUAL", tmp_path / "actual")
+    source = """\
+Text.
+
+    $ echo '1
+      2'
+    3
+    $ echo 4
+    4
+    $ echo; echo 5
+    6
+    7
+
+- ```console
+  $ echo 8; echo 9
+  ```
+"""
+    assert len(check("docs/a.md", source, tmp_path)) == 3
+    right = (tmp_path / "actual" / "docs" / "a.md").read_text()
+    assert "    3\n" not in right and "\n\n    5\n\n- ``" in right
+    assert "  $ echo 8; echo 9\n  8\n  9\n  ```" in right
+    assert check("a.md", right, tmp_path / "again") == []
+
+
 @pytest.mark.parametrize("source", WRONG)
-def test_what_is_wrong_is_found_with_its_line(source: str, tmp_path: Path):
+def test_what_is_wrong_is_found_with_its_line(source: str, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(pages, "ACTUAL", tmp_path / "actual")
     (wrong,) = check("a.md", f"Text.\n\n{source}\nText.\n", tmp_path)
     assert WRONG[source] in wrong
     assert re.match(r"a\.md:[3-6]: ", wrong)
