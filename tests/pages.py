@@ -80,6 +80,9 @@ MASKS = [
 UNSET = re.compile("PYTEST_|COV_|PYFTRACE|NO_COLOR|PYTHON(UNBUFFERED|PATH|STARTUP|DONTWRITE)")
 
 
+# ---- what a page holds ---------------------------------------------------------------------------
+
+
 class Block(NamedTuple):
     line: int  # in the page, from 1
     word: str  # the fence's
@@ -204,21 +207,23 @@ def mask(text: str) -> list[str]:
 
 def alike(shown: list[str], printed: list[str]) -> bool:
     """Whether they are equal, `...` in what is shown being any lines."""
-    if not shown:
-        return not printed
-    if shown[0].strip() == "...":
-        return any(alike(shown[1:], printed[n:]) for n in range(len(printed) + 1))
-    return bool(printed) and shown[0] == printed[0] and alike(shown[1:], printed[1:])
+    any_lines = r"(?:.*\n)*"
+    parts = [any_lines if line.strip() == "..." else re.escape(f"{line}\n") for line in shown]
+    return bool(re.fullmatch("".join(parts), "".join(f"{line}\n" for line in printed)))
+
+
+# ---- running it ----------------------------------------------------------------------------------
 
 
 class Session:
-    """A reader at a terminal, who goes through a page from its top."""
+    """A reader at a terminal, who goes through a page from its top. Each command has a shell of
+    its own."""
 
     def __init__(self, home: Path, page: str, others: bool = False) -> None:
         """`others`: programs that are not everywhere have to be here."""
         self.page, self.others = page, others
         self.otherwise: list[tuple[Command, str]] = []  # and what they printed
-        self.folder = self.root = home / "work"
+        self.folder = self.root = home.resolve() / "work"
         ignored = shutil.ignore_patterns("__pycache__", "pyftrace.data*")
         shutil.copytree(ROOT / "examples", self.root / "examples", ignore=ignored)
         files = ROOT / "tests" / "docs" / page.removeprefix("docs/").removesuffix(".md")
@@ -361,6 +366,9 @@ def without_others(text: str) -> str:
         return text
     other = re.search(rf"(?:^|\| *)(?:{'|'.join(missing)})(?= |$)", text)
     return text[: other.start()].strip() if other else text
+
+
+# ---- pages ---------------------------------------------------------------------------------------
 
 
 def pages() -> dict[str, str]:
