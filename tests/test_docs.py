@@ -8,6 +8,8 @@ import pages
 import pytest
 from pages import ROOT, Block, blocks_of, check, commands_of, kind_of
 
+from pyftrace import cli, pytest_plugin, shells
+
 PAGES = pages.pages()
 
 
@@ -121,15 +123,24 @@ def uncommented(line: str) -> str:
     return re.sub(r"(^|\s+)# .*", "", line)
 
 
+def prose_of(source: str) -> str:
+    """Without blocks and comments."""
+    prose = re.sub(r"<!--.*?-->|^ *(```+|~~~+).*?^ *\1", "", source, flags=re.S | re.M)
+    return re.sub(r"^ {4}.*$", "", prose, flags=re.M)
+
+
+def code_in(prose: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", prose)
+
+
 def shape_of(source: str) -> dict[str, object]:
     """What two READMEs in different languages have in common."""
-    prose = re.sub(r"<!--.*?-->", "", source, flags=re.S)
-    prose = re.sub(r"^ {4}.*$", "", prose, flags=re.M)
+    prose = prose_of(source)
     return {
         "headings": [len(marks) for marks in re.findall(r"^(#+) ", prose, re.M)],
         "rows of tables": [row.count("|") for row in re.findall(r"^\|.*", prose, re.M)],
         "links": Counter(re.findall(r"\]\(([^)]*)\)", prose)),
-        "code in the text": Counter(re.findall(r"`[^`\n]+`", prose)),
+        "code in the text": Counter(code_in(prose)),
         "code": [code_of(block) for block in blocks_of(source)],
     }
 
@@ -141,3 +152,44 @@ def test_the_readmes_have_the_same_code_links_and_headings():
     theirs["links"]["README.ko.md"] = 1
     for what in ours:
         assert theirs[what] == ours[what], what
+
+
+# ---- the text ------------------------------------------------------------------------------------
+
+OF_OTHERS = {
+    "--countname": "flamegraph.pl",
+    "--no-libcall": "uftrace",
+    "--junitxml --pyargs --show-capture --tb": "pytest",
+    "--tags": "git",
+    "--no-": "stands for several",
+}
+
+
+def known_options() -> set[str]:
+    known = {name for command in shells.commands() for o in command.options for name in o.names}
+    known |= {f"--{name}" for name, *_ in pytest_plugin.OPTIONS}
+    known |= {"--no-pyftrace-args", "--pyftrace-update"}
+    return known.union(*(names.split() for names in OF_OTHERS))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_and_verbs_in_the_text_exist(page: str):
+    words = "\n".join(code_in(prose_of(PAGES[page])))
+    assert set(re.findall(r"(?<![\w-])--\w[\w-]*", words)) - known_options() == set()
+    assert set(re.findall(r"^pyftrace ([a-z]+)(?![\w./])", words, re.M)) - {*cli.VERBS} == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_a_file_and_a_heading(page: str):
+    for link in re.findall(r"\]\(([^)]*)\)", prose_of(PAGES[page])):
+        file, _, heading = link.partition("#")
+        if not re.match(r"https?:|mailto:", link):
+            target = (ROOT / page).parent / file if file else ROOT / page
+            assert target.exists(), link
+            assert not heading or heading in anchors_of(target.read_text("utf-8")), link
+
+
+def anchors_of(source: str) -> list[str]:
+    """As code hosts make them of headings."""
+    headings = re.findall(r"^#+ (.*)", prose_of(source), re.M)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
