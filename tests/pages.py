@@ -5,16 +5,20 @@ A block is fenced, or indented by four blanks outside of a list. What it is says
 
 - console, `$ ` first: commands, below each its output, which is compared (see MASKS); a line `...`
   stands for any lines. `cd` holds for the rest of the page.
-- sh, a known command first in every line: commands, of which the exit status is looked at.
+- sh, a known command first in every line: commands, of which the exit status is looked at; two
+  blanks end one, what it is for may follow.
 - python: run; if it has tests, by pytest. pyftrace is imported.
 - pycon, `>>> ` first: a doctest.
 
-A page is one session: its blocks run in order in one folder, which begins with a copy of examples/
-and of tests/docs/PAGE/. What a reader need not see stands above a block in HTML comments:
+A page is one session: its blocks run in order in one folder, in which are a copy of examples/ and
+what lies in tests/docs/PAGE/. What a reader need not see stands in HTML comments, above a block:
 
     <!-- before: SHELL COMMANDS -->     <!-- given: PYTHON, before the block's -->
     <!-- status: 1 -->                  of the block's last command
     <!-- not compared: WHY -->          <!-- not run: WHY -->
+    <!-- ANYTHING: make man -->         not run: tests/test_man.py compares it
+
+and at the page's beginning: <!-- console: examples/shop -->, the folder where it is.
 
 No library does this: what there is (sybil, mktestdocs, pytest-markdown-docs) knows fences and no
 shell sessions, or (cram, byexample) has a runner of its own; the suite has nothing but pytest on
@@ -46,13 +50,12 @@ COMMANDS = re.compile(
 )
 # Commands that are not run, and why not.
 EXEMPT = {
-    "make": "builds in a checkout, for hours some of it; it is looked that the target is there",
-    "tools/": "likewise; it is looked that the file is there",
-    ".ci/": "likewise",
-    "pip install": "needs the network; tools/try-wheel installs a wheel and runs the README's",
-    "source <(": "is a shell's: tests/test_completion.py does that with each shell",
-    "pyftrace tui": "needs a terminal: tests/test_tui.py has some",
-    "uftrace tui": "needs a terminal; `make viewers` tries uftrace's other commands",
+    r"make ": "builds in a checkout, for hours some of it; it is looked that the target is there",
+    r"tools/|\.ci/": "likewise; it is looked that the file is there",
+    r"pip install ": "needs the network; tools/try-wheel installs a wheel and runs the README's",
+    r"source <\(|.*\| source$": "is a shell's: tests/test_completion.py does that with each shell",
+    r"pyftrace tui": "needs a terminal: tests/test_tui.py has some",
+    r"uftrace tui": "needs a terminal; `make viewers` tries uftrace's other commands",
 }
 # Programs that are not everywhere. Without them what stands left of their | is run, and not
 # compared; `make viewers` has all of them.
@@ -123,6 +126,8 @@ def blocks_of(page: str) -> list[Block]:
             said = re.match(r"<!-- (before|given|status|not compared|not run):", comment)
             if said:
                 notes[said[1]] = comment[said.end() :].strip()
+            elif comment.endswith(": make man "):
+                notes["not run"] = "tests/test_man.py"
         elif line.strip():
             notes = {}
             in_list = bool(re.match(ITEM, line)) or (in_list and line[0] == " ")
@@ -176,7 +181,7 @@ def commands_of(block: Block, kind: str) -> list[Command]:
             more = line.removeprefix("> ") if kind == "console" else line
             found.append(last._replace(text=f"{last.text}\n{more}"))
         elif kind == "sh" and line.strip() and not line.startswith("#"):
-            found.append(Command(number, line.strip(), ""))
+            found.append(Command(number, re.split(r" {2,}", line.strip())[0], ""))
         elif kind == "console" and line.startswith("$ "):
             found.append(Command(number, line.removeprefix("$ "), ""))
         elif kind == "console" and found:
@@ -219,16 +224,17 @@ class Session:
     """A reader at a terminal, who goes through a page from its top. Each command has a shell of
     its own."""
 
-    def __init__(self, home: Path, page: str, others: bool = False) -> None:
+    def __init__(self, home: Path, page: str, folder: str, others: bool) -> None:
         """`others`: programs that are not everywhere have to be here."""
         self.page, self.others = page, others
         self.otherwise: list[tuple[Command, str]] = []  # and what they printed
-        self.folder = self.root = home.resolve() / "work"
+        self.root = home.resolve() / "work"
+        self.folder = self.root / folder
         ignored = shutil.ignore_patterns("__pycache__", "pyftrace.data*")
         shutil.copytree(ROOT / "examples", self.root / "examples", ignore=ignored)
         files = ROOT / "tests" / "docs" / page.removeprefix("docs/").removesuffix(".md")
         if files.is_dir():
-            shutil.copytree(files, self.root, dirs_exist_ok=True)
+            shutil.copytree(files, self.folder, dirs_exist_ok=True)
         bin = home / "bin"
         bin.mkdir()
         # As they are installed: a wrapper that is no Python program would not be one to pyftrace.
@@ -301,7 +307,7 @@ class Session:
             self.folder = (self.folder / text.removeprefix("cd ")).resolve()
             there = self.folder.is_dir() and self.folder.is_relative_to(self.root)
             return [] if there else [self.wrong(command.line, f"{text}: no such folder")]
-        if SETTING.sub("", text, count=1).startswith(tuple(EXEMPT)):
+        if re.match("|".join(EXEMPT), SETTING.sub("", text, count=1)):
             return self.is_there(command)
         here = text if self.others else without_others(text)
         if not here:
@@ -381,7 +387,8 @@ def pages() -> dict[str, str]:
 def check(page: str, source: str, home: Path, others: bool = False) -> list[str]:
     """All that is wrong with the blocks of a page, which are run in `home`. If it is what commands
     print, the page as it would be right is left in ACTUAL."""
-    session = Session(home, page, others)
+    place = re.search(r"^<!-- console: (\S+) -->", source, re.M)
+    session = Session(home, page, place[1] if place else ".", others)
     wrong = [text for block in blocks_of(source) for text in session.go_through(block)]
     if session.otherwise:
         (ACTUAL / page).parent.mkdir(parents=True, exist_ok=True)

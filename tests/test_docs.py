@@ -33,6 +33,9 @@ RIGHT = [
     "<!-- status: 3 -->\n    $ exit 3\n",
     "<!-- not compared: a try -->\n    $ echo 1\n    2\n",
     "<!-- not run: a try -->\n\n    what it says\n",
+    "<!-- console: examples/shop -->\n    $ ls test_shop.py\n    test_shop.py\n",
+    "<!-- options: make man -->\n\n    pyftrace VERB [options]\n",
+    "    pyftrace --version    which it is\n    pyftrace completion fish | source\n",
     "    pyftrace --version    # which\n    PYFTRACE=off python -c 'pass'\n",
     "    make test PYTHON=x    # all of it\n    ARGS='a b' tools/matrix bench\n",
     "```python\npyftrace.trace(len)([])\n```\n",
@@ -177,19 +180,3 @@ def test_options_and_verbs_in_the_text_exist(page: str):
     words = "\n".join(code_in(prose_of(PAGES[page])))
     assert set(re.findall(r"(?<![\w-])--\w[\w-]*", words)) - known_options() == set()
     assert set(re.findall(r"^pyftrace ([a-z]+)(?![\w./])", words, re.M)) - {*cli.VERBS} == set()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_to_a_file_and_a_heading(page: str):
-    for link in re.findall(r"\]\(([^)]*)\)", prose_of(PAGES[page])):
-        file, _, heading = link.partition("#")
-        if not re.match(r"https?:|mailto:", link):
-            target = (ROOT / page).parent / file if file else ROOT / page
-            assert target.exists(), link
-            assert not heading or heading in anchors_of(target.read_text("utf-8")), link
-
-
-def anchors_of(source: str) -> list[str]:
-    """As code hosts make them of headings."""
-    headings = re.findall(r"^#+ (.*)", prose_of(source), re.M)
-    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
