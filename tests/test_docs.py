@@ -59,7 +59,7 @@ WRONG = {
     "    make tset\n": "no tset",
     "    tools/martix all\n": "no tools/martix",
     "    pip install 'pyftrace[tiu]'\n": "no tiu",
-    "<!-- not run: tests/test_dcos.py has it -->\n\n    $ false\n": "no tests/test_dcos.py",
+    "<!-- not run: tests/NAME.py has it -->\n\n    $ false\n": "no tests/NAME.py",
     "    what it says\n": "neither run nor exempt",
     "<!-- not-run: misspelt -->\n\n    what it says\n": "neither run nor exempt",
     "```text\nwith\n$ ls\n```\n": "neither run nor exempt",
@@ -95,8 +95,8 @@ Text.
   $ echo 8; echo 9
   ```
 """
-    assert len(check("docs/a.md", source, tmp_path)) == 3
-    right = (tmp_path / "actual" / "docs" / "a.md").read_text()
+    assert len(check("docs/NAME.md", source, tmp_path)) == 3
+    right = (tmp_path / "actual" / "docs" / "NAME.md").read_text()
     assert "    3\n" not in right and "\n\n    5\n\n- ``" in right
     assert "  $ echo 8; echo 9\n  8\n  9\n  ```" in right
     assert check("a.md", right, tmp_path / "again") == []
