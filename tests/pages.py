@@ -78,6 +78,7 @@ MASKS = [
     (r"\b(events|runners|threading|thread)\.py:\d+", r"\1.py:LINE"),  # the standard library's
     (r"([-=_])\1{3,}", r"\1\1\1\1"),  # rules are as long as columns are wide
     (r"(?<=\S) {2,}", "  "),  # and columns as wide as what is masked
+    (r"^ +(?=TIME|SIZE)", ""),
 ]
 # Of the environment: what a reader at a terminal has not set.
 UNSET = re.compile("PYTEST_|COV_|PYFTRACE|NO_COLOR|PYTHON(UNBUFFERED|PATH|STARTUP|DONTWRITE)")
