@@ -16,6 +16,7 @@ what lies in tests/docs/PAGE/. What a reader need not see stands in HTML comment
     <!-- before: SHELL COMMANDS -->     <!-- given: PYTHON, before the block's -->
     <!-- status: 1 -->                  of the block's last command
     <!-- not compared: WHY -->          <!-- not run: WHY -->
+    <!-- in any order: WHY -->          the lines of an output
     <!-- ANYTHING: make man -->         not run: tests/test_man.py compares it
 
 and at the page's beginning: <!-- console: examples/shop -->, the folder where it is.
@@ -124,7 +125,9 @@ def blocks_of(page: str) -> list[Block]:
             while "-->" not in lines[at] and at + 1 < len(lines):
                 at += 1
             comment = "\n".join(lines[start : at + 1]).partition("-->")[0]
-            said = re.match(r"<!-- (before|given|status|not compared|not run):", comment)
+            said = re.match(
+                r"<!-- (before|given|status|in any order|not compared|not run):", comment
+            )
             if said:
                 notes[said[1]] = comment[said.end() :].strip()
             elif comment.endswith(": make man "):
@@ -298,11 +301,11 @@ class Session:
             found.append(self.wrong(block.line, "no command in it"))
         for command in commands:
             status = int(block.notes.get("status", 0)) if command == commands[-1] else 0
-            compared = kind == "console" and "not compared" not in block.notes
-            found += self.command(command, status, compared)
+            notes = {"not compared": "", **block.notes} if kind == "sh" else block.notes
+            found += self.command(command, status, notes)
         return found
 
-    def command(self, command: Command, status: int, compared: bool) -> list[str]:
+    def command(self, command: Command, status: int, notes: dict[str, str]) -> list[str]:
         text = command.text
         if text.startswith("cd "):
             self.folder = (self.folder / text.removeprefix("cd ")).resolve()
@@ -316,8 +319,11 @@ class Session:
         got, printed = self.sh(here)
         if got != status:
             return [self.wrong(command.line, f"{here}: exit {got}, not {status}\n{printed}")]
-        shown, ours = mask(command.output), mask(printed)
-        if not compared or here != text or alike(shown, ours):
+        if "not compared" in notes or here != text:
+            return []
+        order = sorted if "in any order" in notes else list
+        shown, ours = order(mask(command.output)), order(mask(printed))
+        if alike(shown, ours):
             return []
         self.otherwise.append((command, printed))
         difference = difflib.unified_diff(shown, ours, "page", "run", lineterm="", n=99)
