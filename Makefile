@@ -8,7 +8,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
 	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers \
-	pictures dist wheels man
+	pictures docs dist wheels man
 
 help:
 	@echo 'make demo      build into .venv and trace an example'
@@ -32,7 +32,9 @@ help:
 	@echo 'make gate      what tracing adds, counted, against bench/budget.json (UPDATE=1: it becomes the budget;'
 	@echo '               PROVE=1: are worse engines caught? valgrind, strace)'
 	@echo 'make matrix    the suite on every Python there is, also those in a chroot (root, minutes)'
-	@echo 'make man       docs/pyftrace.1, from what the command line takes'
+	@echo 'make man       docs/pyftrace.1 and tables in docs, from what the command line takes'
+	@echo 'make docs      the documentation as a site, build/docs; a dead link fails (BUILDER=linkcheck:'
+	@echo '               also those that lead outside)'
 	@echo 'make dist      the sdist and a wheel into dist, checked and tried'
 	@echo 'make wheels    and wheels for every Python there is (root, a chroot)'
 	@echo 'make clean     remove what was built'
@@ -59,6 +61,10 @@ $(VENV)/.lint-tools: tools/requirements-lint.txt | $(BIN)/python
 
 $(VENV)/.dist-tools: tools/requirements-dist.txt | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-dist.txt
+	@touch $@
+
+$(VENV)/.docs-tools: tools/requirements-docs.txt | $(BIN)/python
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tools/requirements-docs.txt
 	@touch $@
 
 build: $(VENV)/.built
@@ -121,15 +127,21 @@ plots: $(BIN)/python
 	$(BIN)/python bench/plots.py
 
 pictures: $(VENV)/.built $(VENV)/.test-tools
-	$(BIN)/python -m pip install -q --disable-pip-version-check 'rich>=14'
-	cd examples/shop && PATH=$(abspath $(BIN)):$$PATH ../../tools/terminal-picture ../../docs/pictures/pytest.svg \
-		--columns 124 --title 'pytest --pyftrace' -- pytest -p no:cacheprovider --pyftrace -q test_shop.py
+	$(BIN)/python -m pip install -q --disable-pip-version-check 'rich>=14' 'playwright>=1.50'
+	$(BIN)/python -P tools/make-pictures $(ARGS)
+
+docs: $(VENV)/.built $(VENV)/.docs-tools
+	@rm -rf build/docs  # a page that has not changed would not be asked for dead links
+	$(BIN)/python -P -m sphinx -q -W --keep-going -b $(or $(BUILDER),html) -c docs . build/docs
 
 gate: $(VENV)/.test-tools
 	$(BIN)/python -P bench/gate.py $(if $(UPDATE),--update) $(if $(PROVE),--prove) $(ARGS)
 
 man: $(VENV)/.built
 	$(BIN)/python -P tools/make-man >docs/pyftrace.1
+	@mkdir -p build && for page in $$(grep -l ': make man -->' docs/*.md docs/*/*.md); do \
+		$(BIN)/python -P tools/make-man $$page >build/page.md && cp build/page.md $$page || exit 1; \
+	done
 
 dist: $(VENV)/.dist-tools
 	tools/make-dist dist

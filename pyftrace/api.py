@@ -331,6 +331,10 @@ def trace(
     a path or a stream. Other keywords are the command line's options: ``depth=3, args=True,
     function="parse*"``.
 
+    TypeError for what is no keyword or no function, ValueError for a value that an option cannot
+    have, OSError when the path cannot be written; RuntimeError when a block is entered again before
+    its end, or other tools hold every id of ``sys.monitoring``.
+
     >>> import sys, pyftrace
     >>> def double(x):
     ...     return 2 * x
@@ -380,7 +384,9 @@ class _Counting(Report):
 def report(*, threads: str | None = None, **options: Any) -> _Counting:
     """Count calls and times in a ``with`` block; the report can be read inside it and after.
 
-    Keywords as for :func:`trace`, and ``sort``, ``columns``, ``limit`` of the command line.
+    Keywords and errors as for :func:`trace`, and ``sort``, ``columns``, ``limit`` of the command
+    line. A block sees the calling thread, ``threads="all"`` all of them. What it gives is a
+    :class:`Report` that can be entered once.
 
     >>> import pyftrace
     >>> with pyftrace.report() as r:
@@ -398,8 +404,8 @@ _started: _engine.Tap | None = None
 
 
 def start(*, file: Any = None, **options: Any) -> None:
-    """Print the tree of every thread from now until :func:`stop`. RuntimeError when started
-    already."""
+    """Print the tree of every thread from now until :func:`stop`, to ``sys.stdout`` as it is now or
+    to ``file``. Keywords and errors as for :func:`trace`; RuntimeError when started already."""
     global _started
     if _started is not None:
         raise RuntimeError("tracing is started already; pyftrace.stop() ends it")

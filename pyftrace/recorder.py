@@ -64,7 +64,10 @@ class _Record:
 
     def dump(self, reason: str = "asked for") -> str | None:
         """Of a recording with ``dump_on``: what the ring holds becomes a dump now. Its directory;
-        None when nothing was called since the last one, or there are ``max_dumps`` already."""
+        None when nothing was called since the last one, or there are ``max_dumps`` already.
+
+        ``reason`` is what ``pyftrace info`` tells of it. RuntimeError when the recording is not
+        entered or has no ``dump_on``."""
         tap = self._tap
         state = tap.flight if tap is not None else None
         if tap is None or state is None:
@@ -155,7 +158,8 @@ def record(
 
     With ``dump_on`` it is a flight recorder: the ring is kept only when something happens, as
     ``path/dump-N``, at most ``max_dumps`` times: ``dump_on=["exception", "slow:handle:200ms",
-    "signal:USR1"]``, or by hand with ``dump()`` of what ``record()`` gave.
+    "signal:USR1"]``, or by hand with ``dump()`` of what ``record()`` gave. A signal can be watched
+    in the main thread only: ValueError elsewhere.
 
     >>> import pyftrace
     >>> def double(x):

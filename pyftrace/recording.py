@@ -107,9 +107,13 @@ class Event(NamedTuple):
 
 
 class Node:
-    """A chain of callers in the aggregated call tree. Times in ns; a generator's suspended time is
-    not its own; recursion makes a chain of its own, so the times of a function's nodes overlap
-    there. ``cut``: deeper chains than are kept apart (1000) are counted here too."""
+    """A chain of callers in the aggregated call tree: ``function``, ``module``, ``file`` and
+    ``line`` of the last of them, ``calls`` made there, ``total_ns`` and ``self_ns`` (in it, and in
+    it but in nothing that it called), and ``children``, nodes of what it called, most total first.
+
+    A generator's suspended time is not its own; recursion makes a chain of its own, so the times of
+    a function's nodes overlap there. ``cut``: deeper chains than are kept apart (1000) are counted
+    here too."""
 
     __slots__ = ("calls", "children", "cut", "file", "function", "line", "module", "self_ns",
                  "total_ns")  # fmt: skip
@@ -152,8 +156,8 @@ class Node:
 
 class Recording:
     """A recording of ``pyftrace record``. OSError when the directory is none. A flight recorder's
-    directory stands for its last dump or, without one, for the ring of a process; :attr:`path`
-    says which.
+    directory stands for its last dump or, without one, for the ring of a process; ``path`` says
+    which.
 
     >>> import pyftrace
     >>> with pyftrace.record("run.data", include="*"):
@@ -184,13 +188,14 @@ class Recording:
 
     @property
     def run(self) -> dict[str, Any]:
-        """What was recorded: ``id``, ``pid`` of the first process, ``wall_ns`` of the beginning,
-        ``bytes``, ``facts``."""
+        """What was recorded: ``id``, ``pid`` of the first process, ``wall_ns`` of the beginning (ns
+        since 1970), ``bytes`` on disk, ``facts``: ``command``, ``cwd`` and others."""
         return self._engine.run
 
     @property
     def processes(self) -> list[dict[str, Any]]:
-        """The processes (and sub-interpreters), oldest first."""
+        """The processes (and sub-interpreters), oldest first, each with the fields that
+        ``pyftrace info --json`` has."""
         return self._engine.processes
 
     @property
@@ -299,8 +304,10 @@ class Recording:
         until: int | str | None = None,
     ) -> Iterator[Event]:
         """The events of all threads, or of one, in order of time; ``since`` and ``until`` in ns
-        since the recording began, or as on the command line: ``"1.5s"``. Memory does not grow
-        with their number."""
+        since the recording began, or as on the command line: ``"1.5s"``. ``pid`` and ``tid`` are
+        the system's, ``thread`` is a serial of :attr:`threads`; 0: all. Memory does not grow with
+        their number. ValueError for a time that cannot be. What is damaged is passed over:
+        :attr:`damage` tells of it."""
         begin, end = checked_span(since, until)
         found = self._engine.events(pid=pid, tid=tid, thread=thread, since=begin, until=end)
         return map(Event._make, found)
@@ -316,9 +323,10 @@ class Recording:
         until: int | str | None = None,
         **options: Any,
     ) -> Report:
-        """The totals per function, as :func:`pyftrace.report` counts them live. Keywords are those
-        of the command line: ``function``, ``exclude``, ``hide``, ``depth``, and ``sort``,
-        ``columns``, ``limit``."""
+        """The totals per function, as :func:`pyftrace.report` counts them live, and percentiles.
+        Keywords are those of the command line: ``function``, ``exclude``, ``hide``, ``depth``, and
+        ``sort``, ``columns``, ``limit``; TypeError for another. The part is that of :meth:`events`.
+        ``progress`` is called now and then with the number of events read."""
         sort = opts.checked(SORT, options.pop("sort", "total"))
         columns = opts.checked(COLUMNS, options.pop("columns", opts.DEFAULT_COLUMNS))
         checked = _filters("report", options, ("limit", "sort", "columns"))
@@ -336,7 +344,9 @@ class Recording:
         return Report(tap, checked, sort, columns, recorded=True, counted=counted)
 
     def tree(self, *, progress: Callable[[int], None] | None = None, **options: Any) -> Node:
-        """The aggregated call tree: its root, whose children are the outermost calls."""
+        """The aggregated call tree: its root, whose children are the outermost calls. Keywords are
+        those of :meth:`report` but for ``sort``, ``columns`` and ``limit``. MemoryError where it
+        does not fit."""
         names = ("pid", "tid", "thread", "since", "until")
         part = {n: options.pop(n) for n in names if n in options}
         checked = _filters("tree", options, names)
@@ -361,8 +371,8 @@ class Recording:
         return root
 
     def to_dataframe(self, **part: Any) -> Any:
-        """The events as a pandas DataFrame, one column per field of :class:`Event`. ImportError
-        when pandas is not installed; all events are held in memory."""
+        """The events as a pandas DataFrame, one column per field of :class:`Event`; ``part`` as for
+        :meth:`events`. ImportError when pandas is not installed; all events are held in memory."""
         import pandas  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         return pandas.DataFrame(self.events(**part), columns=list(Event._fields))

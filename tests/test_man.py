@@ -1,4 +1,5 @@
-"""docs/pyftrace.1 is what the command line takes, and no formatter has anything against it."""
+"""docs/pyftrace.1, and the tables of docs/verbs, are what the command line takes, and no formatter
+has anything against the page."""
 
 import re
 import shutil
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import clean_environment
 
+import pyftrace
 from pyftrace import cli, shells
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "pyftrace.1"
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 
 
 def output(*words: str) -> str:
@@ -37,8 +40,40 @@ def shown() -> str:
     return re.sub(r".\x08|\x1b\[[\d;]*m", "", output("man", "-l", "-P", "cat", str(PAGE)))
 
 
+def made_anew(*page: str) -> str:
+    return output(sys.executable, "-P", str(ROOT / "tools" / "make-man"), *page)
+
+
 def test_the_page_is_up_to_date():
-    assert output(sys.executable, "-P", str(ROOT / "tools" / "make-man")) == PAGE.read_text()
+    assert made_anew() == PAGE.read_text()
+
+
+@pytest.mark.parametrize("page", [page for page in DOCS if ": make man -->" in page.read_text()],
+                         ids=lambda page: page.name)  # fmt: skip
+def test_tables_in_docs_are_up_to_date(page: Path):
+    assert made_anew(str(page)) == page.read_text()
+
+
+def test_a_table_that_is_out_of_date_is_made_anew(tmp_path: Path):
+    page = tmp_path / "info.md"
+    page.write_text("a\n<!-- options: make man -->\n| `--old` | |\n<!-- end -->\nb\n")
+    text = made_anew(str(page))
+    assert "--old" not in text and "| `--json` | as one JSON object |" in text
+    assert text.startswith("a\n<!-- options: make man -->\n") and text.endswith("<!-- end -->\nb\n")
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_has_a_page(verb: str):
+    text = (ROOT / "docs" / "verbs" / f"{verb}.md").read_text()
+    assert re.search(rf"^# {verb}$", text, re.M)
+    parts = ("<!-- options: make man -->", "\n## Exit status\n")
+    assert all(part in text for part in parts)
+
+
+def test_every_public_name_is_in_the_api_reference():
+    text = (ROOT / "docs" / "api.md").read_text()
+    for name in pyftrace.__all__:
+        assert name == "__version__" or re.search(rf"pyftrace\.{name}\b", text), name
 
 
 def test_every_option_and_verb_has_an_entry():
