@@ -575,14 +575,3 @@ def test_the_package_under_test_is_the_users_wherever_it_is_installed(run: Pytes
     assert "Called tea" not in section(run(test, "--pyftrace", env=env))
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'cafe'\n")
     assert "Called tea:1(n=2) from line 4" in section(run(test, "--pyftrace", env=env))
-
-
-def test_the_example_of_the_readme(run: Pytest):
-    """What README.md shows is what is printed."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    shown = readme.partition("    $ pytest --pyftrace\n    ...\n")[2].partition("\n\n")[0]
-    lines = [line.removeprefix("    ") for line in shown.splitlines()]
-    shown = re.sub(r"\[\d[\d.]* (ns|us|ms|s)\]", "[TIME]", "\n".join(lines))
-    out = run('\ndef test_price():\n    assert shop.price("tea", 2) == 7\n', "--pyftrace")
-    source, rule, ours = shown.partition("----------------------------")
-    assert source.splitlines()[0] in out and rule + ours in out

@@ -1,0 +1,4 @@
+import shop
+
+def test_price():
+    assert shop.price("tea", 2) == 7

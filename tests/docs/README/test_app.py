@@ -1,0 +1,7 @@
+"""What `pytest -x` finds."""
+
+
+def test_it():
+    from app.views import index
+
+    assert index() == 1

@@ -1,0 +1,2 @@
+def get(n):
+    return n
