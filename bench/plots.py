@@ -124,7 +124,7 @@ def talk(found: dict, folder: Path) -> None:
 
 # ---- tables --------------------------------------------------------------------------------------
 
-WORKLOADS = ("fib", "methods", "generators", "exceptions", "recursion", "8 threads")
+WORKLOADS = ("fib", "methods", "generators", "coroutines", "exceptions", "recursion", "8 threads")
 BEGIN, END = "<!-- tables: make plots -->\n", "<!-- end of tables -->"
 
 
