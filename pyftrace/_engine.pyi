@@ -124,7 +124,7 @@ class Tap:
         percentiles are None without ``percentiles``."""
     def callers(self) -> list[tuple[tuple[str, str] | None, str, str, str, int]]:
         """Of a report that counts ``callers``: ``((name, module) of the caller or None, name,
-        module, file, calls)``; a pair may come more than once."""
+        module, file, calls)``; in no order, and a pair may come more than once."""
     def render(
         self,
         format: Literal["table", "json", "csv"] = "table",
@@ -239,12 +239,14 @@ class Recording:
         merged: bool = False,
         progress: Callable[[int], None] | None = None,
         anew: bool = False,
+        workers: int = 0,
     ) -> tuple[int, int]:
         """Tell a tap that is not attached what happened: (events, events missing). ``merged``: all
         threads by time, else thread by thread. ``min_ns`` leaves out calls that were shorter. With
         ``anew`` a tap with ``last`` writes nothing of calls begun before ``since``, and not the
         last lines but those that tell most of how it ended: the calls on the way to a failure, then
-        what they called, then what that called, the latest first."""
+        what they called, then what that called, the latest first. ``workers``: how many cores walk
+        the threads for a report or a tree, the same to the byte; 0: those there are, if it pays."""
     def functions(self) -> dict[int, tuple[str, str, str, int, int]]:
         """(name, module, file, line, column) by the id that an outline's rows have; 0 is the
         function of which nothing is known."""

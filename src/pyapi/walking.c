@@ -36,15 +36,17 @@ go_on(void *ctx, uint64_t events)
 static PyObject *
 walk(PyObject *op, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"tap",    "pid",    "tid",      "thread", "since", "until",
-                            "min_ns", "merged", "progress", "anew",   NULL};
+    static char *names[] = {"tap",    "pid",    "tid",      "thread", "since",   "until",
+                            "min_ns", "merged", "progress", "anew",   "workers", NULL};
     struct ft_recording_object *self = (struct ft_recording_object *)op;
     unsigned long long pid = 0, tid = 0, thread = 0, since = 0, until = 0, least = 0;
     int merged = 0, anew = 0;
+    unsigned workers = 0;
     PyObject *tap_object, *progress = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$KKKKKKpOp:walk", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$KKKKKKpOpI:walk", names,
                                      ft_state_of(self->module)->tap_type, &tap_object, &pid, &tid,
-                                     &thread, &since, &until, &least, &merged, &progress, &anew)) {
+                                     &thread, &since, &until, &least, &merged, &progress, &anew,
+                                     &workers)) {
         return NULL;
     }
     struct ft_tap_object *tap = (struct ft_tap_object *)tap_object;
@@ -80,6 +82,7 @@ walk(PyObject *op, PyObject *args, PyObject *kwargs)
                            .pid = pid,
                            .tid = tid,
                            .thread = thread,
+                           .workers = workers,
                            .merged = merged,
                            .go_on = go_on,
                            .ctx = &watch};

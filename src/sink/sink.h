@@ -141,6 +141,12 @@ struct ft_sink_ops {
     /* What is held back goes out. NULL: nothing is held back. */
     void (*flush)(struct ft_sink *sink);
     void (*close)(struct ft_sink *sink); /* frees the sink and its lanes */
+    /* For a sink whose result is a sum over threads: an empty one of its kind, for a run of threads
+     * that another core walks, NULL when memory ran out; and what adds it to the whole, run after
+     * run in order of the threads, so that it comes out as if one sink had heard them all. Both, or
+     * NULL: one core only. */
+    struct ft_sink *(*part)(const struct ft_sink *sink);
+    void (*fold)(struct ft_sink *sink, const struct ft_sink *part);
 };
 
 /* First member of every sink. */

@@ -405,6 +405,23 @@ forget_unkept(struct table_lane *lane)
     }
 }
 
+static void
+sum_lane(struct ft_sink *sink, struct table_lane *to, const struct table_lane *lane)
+{
+    for (uint32_t id = 0; id < lane->nstats; id++) {
+        if (lane->stats[id].func != NULL) {
+            struct table_stat *s = stat_of(sink, to, lane->stats[id].func);
+            if (s != NULL) {
+                add_stat(s, &lane->stats[id]);
+            }
+            else {
+                ft_sink_unkept(sink, 2 * (lane->stats[id].calls + lane->stats[id].resumes));
+            }
+        }
+    }
+    ft_ptrmap_each(&lane->edges, sum_edge, &(struct summing){sink, to});
+}
+
 /* Closes what is open and folds the lane into the one that sums up ended threads. */
 static void
 thread_end(struct ft_sink *sink, void *opaque)
@@ -416,18 +433,7 @@ thread_end(struct ft_sink *sink, void *opaque)
     while (lane->depth > 0) {
         leave(sink, lane, &left);
     }
-    for (uint32_t id = 0; id < lane->nstats; id++) {
-        if (lane->stats[id].func != NULL) {
-            struct table_stat *s = stat_of(sink, &t->ended, lane->stats[id].func);
-            if (s != NULL) {
-                add_stat(s, &lane->stats[id]);
-            }
-            else {
-                ft_sink_unkept(sink, 2 * (lane->stats[id].calls + lane->stats[id].resumes));
-            }
-        }
-    }
-    ft_ptrmap_each(&lane->edges, sum_edge, &(struct summing){sink, &t->ended});
+    sum_lane(sink, &t->ended, lane);
     struct table_lane **at = &t->lanes;
     while (*at != lane) {
         at = &(*at)->next;
@@ -475,6 +481,31 @@ close_sink(struct ft_sink *sink)
     free(t);
 }
 
+/* Threads count by serials above the last: a part goes on from the whole's. */
+static struct ft_sink *
+part(const struct ft_sink *sink)
+{
+    const struct table *whole = (const struct table *)sink;
+    struct ft_sink *new = ft_table_new((sink->needs & FT_NEED_CCALLS) != 0);
+    if (new != NULL) {
+        struct table *t = (struct table *)new;
+        new->ops = sink->ops;
+        t->last_serial = whole->last_serial;
+        t->percentiles = t->ended.percentiles = whole->percentiles;
+    }
+    return new;
+}
+
+static void
+fold(struct ft_sink *sink, const struct ft_sink *from)
+{
+    struct table *t = (struct table *)sink;
+    const struct table *one = (const struct table *)from;
+    sum_lane(sink, &t->ended, &one->ended);
+    t->threads += one->threads;
+    t->last_serial = one->last_serial > t->last_serial ? one->last_serial : t->last_serial;
+}
+
 #define OPS(enters, enters_plain)                                                                  \
     {                                                                                              \
         .name = "table",                                                                           \
@@ -491,6 +522,8 @@ close_sink(struct ft_sink *sink)
         .lost = lost,                                                                              \
         .forked = forked,                                                                          \
         .close = close_sink,                                                                       \
+        .part = part,                                                                              \
+        .fold = fold,                                                                              \
     }
 
 static const struct ft_sink_ops ops = OPS(enter, enter_plain);

@@ -173,6 +173,38 @@ close_sink(struct ft_sink *sink)
     free(t);
 }
 
+static struct ft_sink *
+part(const struct ft_sink *sink)
+{
+    (void)sink;
+    return ft_tree_new();
+}
+
+/* Nodes come in order of first sight: a parent before what it calls. */
+static void
+fold(struct ft_sink *sink, const struct ft_sink *from)
+{
+    struct tree *t = (struct tree *)sink;
+    const struct tree *one = (const struct tree *)from;
+    uint32_t *places = calloc(one->n, sizeof(*places));
+    ft_sink_unkept(sink, places == NULL);
+    for (size_t i = 1; places != NULL && i < one->n; i++) {
+        const struct ft_tree_node *node = &one->nodes[i];
+        uint32_t parent = places[node->parent];
+        places[i] = node->parent == 0 || parent != 0 ? node_of(t, parent, node->func) : 0;
+        if (places[i] == 0) {
+            ft_sink_unkept(sink, 1);
+            continue;
+        }
+        struct ft_tree_node *to = &t->nodes[places[i]];
+        to->calls += node->calls;
+        to->total += node->total;
+        to->self += node->self;
+        to->cut |= node->cut;
+    }
+    free(places);
+}
+
 static const struct ft_sink_ops ops = {
     .name = "tree",
     .locked = true,
@@ -183,6 +215,8 @@ static const struct ft_sink_ops ops = {
     .open = open_call,
     .lost = lost,
     .close = close_sink,
+    .part = part,
+    .fold = fold,
 };
 
 struct ft_sink *

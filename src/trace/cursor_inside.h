@@ -24,6 +24,7 @@ ft_cursor_push(struct ft_cursor *c, const struct ft_func *func, uint64_t since, 
         struct ft_cursor_open *stack =
             cap <= FT_DEPTH_MAX ? realloc(c->stack, cap * sizeof(*stack)) : NULL;
         if (stack == NULL) {
+            c->trace->untold |= cap <= FT_DEPTH_MAX; /* no memory: what follows is not damage */
             return false;
         }
         c->stack = stack;

@@ -11,12 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DAMAGE_ENOUGH 4096               /* bytes: a few lines tell enough */
+
 void
 ft_trace_damaged(struct ft_trace *t, const char *file, const char *what, uint64_t at)
 {
     const char *slash = strrchr(file, '/');
-    if (t->damage.len > 4096) {
-        return;                          /* a few lines tell enough */
+    if (t->damage.len > DAMAGE_ENOUGH) {
+        return;
     }
     file = slash ? slash + 1 : file;
     ft_strbuf_add_printable(&t->damage, (struct ft_str){file, strlen(file)});
@@ -25,6 +27,19 @@ ft_trace_damaged(struct ft_trace *t, const char *file, const char *what, uint64_
     ft_strbuf_add_cstr(&t->damage, " at byte ");
     ft_strbuf_add_u64(&t->damage, at);
     ft_strbuf_add_char(&t->damage, '\n');
+    t->untold |= t->damage.failed;
+}
+
+void
+ft_trace_add_damage(struct ft_trace *t, const struct ft_strbuf *lines)
+{
+    for (size_t at = 0; at < lines->len && t->damage.len <= DAMAGE_ENOUGH;) {
+        const char *line = lines->data + at;
+        const char *end = memchr(line, '\n', lines->len - at);
+        size_t len = end ? (size_t)(end - line) + 1 : lines->len - at;
+        ft_strbuf_add(&t->damage, line, len);
+        at += len;
+    }
     t->untold |= t->damage.failed;
 }
 

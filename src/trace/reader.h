@@ -60,6 +60,8 @@ struct ft_trace {
 int ft_trace_open(const char *folder, struct ft_trace **trace);
 void ft_trace_free(struct ft_trace *trace);
 void ft_trace_damaged(struct ft_trace *trace, const char *file, const char *what, uint64_t at);
+/* Those lines of damage too, found by a reader of a part. */
+void ft_trace_add_damage(struct ft_trace *trace, const struct ft_strbuf *lines);
 /* The function of that id; never NULL. */
 const struct ft_func *ft_trace_func(const struct ft_trace *trace,
                                     const struct ft_trace_process *process, uint64_t id);

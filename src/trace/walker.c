@@ -289,19 +289,29 @@ walk_merged(struct ft_trace *t, struct ft_sink *sink, struct ft_walk *w)
 }
 
 int
-ft_walk(struct ft_trace *t, struct ft_sink *sink, struct ft_walk *w)
+ft_walk_threads(struct ft_trace *t, struct ft_sink *sink, struct ft_walk *w, size_t from, size_t to)
 {
+    int error = 0;
     sink->recorded = true;
     w->events = w->lost = w->last = 0;
     w->first = UINT64_MAX;
-    if (w->merged) {
-        return walk_merged(t, sink, w);
-    }
-    int error = 0;
-    for (size_t i = 0; i < t->nthreads && !error; i++) {
+    for (size_t i = from; i < to && !error; i++) {
         if (ft_walk_takes(w, &t->threads[i])) {
             error = walk_one(t, sink, w, &t->threads[i]);
         }
     }
     return error;
+}
+
+int
+ft_walk(struct ft_trace *t, struct ft_sink *sink, struct ft_walk *w)
+{
+    int error = 0;
+    if (w->merged) {
+        sink->recorded = true;
+        w->events = w->lost = w->last = 0;
+        w->first = UINT64_MAX;
+        return walk_merged(t, sink, w);
+    }
+    return ft_walk_cores(t, sink, w, &error) ? error : ft_walk_threads(t, sink, w, 0, t->nthreads);
 }
