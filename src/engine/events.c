@@ -78,7 +78,7 @@ silence(struct ft_engine *e, struct ft_code *c, enum ft_way way)
     return Py_NewRef(e->disable);
 }
 
-/* ---- by the short way ------------------------------------------------------------------------- */
+/* ---- by the short way ------------------------------------------------------------------------ */
 
 static __attribute__((noinline)) PyObject *enter(struct ft_engine *e, PyCodeObject *code,
                                                  enum ft_way way);

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 EVENTS = "engine/events.c"
+SHORT_WAY = "engine/short_way.h"
 STACK = "engine/stack.c"
 TOTALS = "sink/table.c"
 TABLE = "const struct ft_event_row ft_event_table["
@@ -107,13 +108,19 @@ FAULTS = (
     ),
     Fault(
         "frame not compared on the short way",
-        EVENTS,
+        SHORT_WAY,
         (
             (
-                "f->kind.plain == t->lone.plain && f->frame == FT_FRAME_ID(t->tstate)",
-                "f->kind.plain == t->lone.plain",
+                "memcmp(&f->kind, &kind, sizeof(kind)) == 0\n"
+                "                     && f->frame == FT_FRAME_ID(t->tstate)",
+                "memcmp(&f->kind, &kind, sizeof(kind)) == 0",
             ),
         ),
+    ),
+    Fault(
+        "a new serial at each resume on the short way",
+        SHORT_WAY,
+        (("ft_stack_activation(e, f->frame, way)", "ft_stack_activation(e, f->frame, FT_START)"),),
     ),
     Fault(
         "activation serial reused",
@@ -169,8 +176,14 @@ FAULTS = (
         clock=True,
     ),
     Fault(
+        "min, max: what a generator took before it was suspended last forgotten",
+        TOTALS,
+        (("        return rest->before;", "        return 0;"),),
+        clock=True,
+    ),
+    Fault(
         "time of a start forgotten on the short way",
-        EVENTS,
+        SHORT_WAY,
         (("uint64_t time = f->time = now(counter);", "uint64_t time = f->time = 1;"),),
         clock=True,
     ),
