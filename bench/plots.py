@@ -163,6 +163,28 @@ def excluded(all_found: list[dict]) -> str:
     return markdown(rows)
 
 
+def called_back(found: dict) -> str:
+    """How often each kind of tool is called."""
+    works = [work for work in WORKLOADS if "callbacks" in found["calls"][work]]
+    rows = [[f"callbacks a Python call, {found['python']}", *works]]
+    for kind in found["calls"][works[0]]["callbacks"] if works else []:
+        each = [found["calls"][work] for work in works]
+        rows.append([kind, *(f"{of['callbacks'][kind] / of['calls']:.2f}" for of in each)])
+    return markdown(rows)
+
+
+def whole(found: dict) -> str:
+    """Commands over whole programs, to a result that can be read."""
+    rows = [[f"whole processes, {found['python']}", "seconds", "after the program's end",
+             "to show it", "memory, MB", "disk, MB"]]  # fmt: skip
+    for program, tools in found["processes"].items():
+        for tool, of in tools.items():
+            times = (f"{of[name]:.2f}" for name in ("wall", "ending", "shown"))
+            rows.append([f"{program}, {tool}", *times, f"{of['memory']:.0f}",
+                         f"{of['disk'] / 1e6:.1f}"])  # fmt: skip
+    return markdown(rows)
+
+
 def verdicts(all_found: list[dict]) -> str:
     """What came of each target; bold where it is missed."""
     rows = [["target", "at most", *(found["python"] for found in all_found)]]
@@ -180,7 +202,8 @@ def verdicts(all_found: list[dict]) -> str:
 def write_tables(all_found: list[dict]) -> None:
     page = ROOT / "docs" / "performance.md"
     before, _, rest = page.read_text().partition(BEGIN)
-    tables = [by_python(all_found), by_workload(all_found[-2]), excluded(all_found),
+    tables = [by_python(all_found), by_workload(all_found[-2]), called_back(all_found[-2]),
+              excluded(all_found), *(whole(found) for found in all_found if "processes" in found),
               verdicts(all_found)]  # fmt: skip
     page.write_text(before + BEGIN + "\n" + "\n".join(tables) + "\n" + END + rest.partition(END)[2])
 

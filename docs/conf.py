@@ -15,7 +15,8 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "docs/index"
 include_patterns = [
-    "docs/**", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "src/README.md", "bench/README.md",
+    "docs/**", "README.md", "README.ko.md", "CONTRIBUTING.md", "CHANGELOG.md", "src/README.md",
+    "bench/README.md",
 ]  # fmt: skip
 # Not looked into at all; Sphinx would walk through them.
 exclude_patterns = [
