@@ -109,14 +109,13 @@ def talk(found: dict, folder: Path) -> None:
     base = seconds.pop("untraced")
     names = list(seconds)[::-1]
     added = [(seconds[name] / base - 1) * 100 for name in names]
-    figure, axes = plt.subplots(figsize=(7.5, 3.4))
-    bars = axes.barh(names, added, color=[color(name) for name in names])
+    figure, axes = plt.subplots(figsize=(7.5, 4.2))
     labels = [
-        f"{value:+.1f} %, {found['callbacks'][name]:,} callbacks" if found["callbacks"][name]
-        else f"{value:+.1f} %" for value, name in zip(added, names, strict=True)
+        f"{name}\n{value:+.1f} %" + f", {found['callbacks'][name]:,} callbacks"
+        * bool(found["callbacks"][name]) for value, name in zip(added, names, strict=True)
     ]  # fmt: skip
-    axes.bar_label(bars, labels, padding=3, color=GREY)
-    axes.set_xlim(min(0, *added), max(added) * 1.9)
+    axes.barh(labels, added, color=[color(name) for name in names])
+    axes.axvline(0, color=GREY, lw=0.8)
     axes.set_xlabel("longer than untraced, %")
     axes.set_title("A convolutional network learns digits (Keras, JAX)", loc="left")
     save(figure, folder, "keras")

@@ -177,6 +177,9 @@ def test_cut_at_every_byte(pattern: str, copy: Path) -> None:
             assert why, f"cut at {size}: said to be complete"
             if pattern != "*.defs":
                 assert is_prefix(events, whole[0]), size
+                counted = pyftrace.open(copy).info["events"]
+                there = [e for each in events.values() for e in each if e[0] != "lost"]
+                assert counted == len(there), f"cut at {size}"
 
 
 @pytest.mark.parametrize("pattern", ["run", "*.defs", "*.0.lane", "*.1.lane"])

@@ -182,9 +182,9 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     struct table_stat *s = &lane->stats[id];
     struct table_open *o = &lane->stack[lane->depth];
     o->id = id;
-    o->generator = call->activation != 0;
+    o->kind = call->activation != 0 ? TABLE_GENERATOR : 0;
     o->child = 0;
-    if (__builtin_expect(o->generator, 0)) {
+    if (__builtin_expect(o->kind != 0, 0)) {
         o->activation = call->activation;
         o->before = call->way == FT_START ? 0 : wake(lane, call->activation);
     }
@@ -217,10 +217,13 @@ leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_w
     if (lane->depth > 0) {
         lane->stack[lane->depth - 1].child += ticks;
     }
-    if (__builtin_expect(o->generator, 0)) {
-        ticks += o->before;
-        if (way == FT_YIELD) {
+    if (__builtin_expect(o->kind != 0, 0)) {
+        ticks += o->kind & TABLE_GENERATOR ? o->before : 0;
+        if ((o->kind & TABLE_GENERATOR) && way == FT_YIELD) {
             rest(sink, lane, o->activation, ticks);
+            return;
+        }
+        if (o->kind & TABLE_PARTIAL) {
             return;
         }
     }
@@ -251,7 +254,7 @@ enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint
     struct table_stat *s = &lane->stats[id];
     struct table_open *o = &lane->stack[lane->depth];
     o->id = id;
-    o->generator = false;
+    o->kind = 0;
     o->child = 0;
     s->calls++;
     s->open++;
@@ -355,7 +358,7 @@ open_call(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     }
     struct table_open *o = &lane->stack[lane->depth++];
     o->id = call->func->id;
-    o->generator = call->activation != 0;
+    o->kind = TABLE_PARTIAL | (call->activation != 0 ? TABLE_GENERATOR : 0);
     o->activation = call->activation;
     o->child = o->before = 0;
     o->since = sink->now;

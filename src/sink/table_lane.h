@@ -15,12 +15,16 @@ struct table_stat {
     uint64_t *spread;                    /* owned: finished activations by length; or NULL */
 };
 
+/* Of an open activation; none of them for an ordinary call. */
+#define TABLE_GENERATOR 1 /* or coroutine */
+#define TABLE_PARTIAL 2 /* it began before what is told: how long it takes is not known */
+
 /* One open activation. */
 struct table_open {
     uint64_t since;                      /* ticks when it was entered or resumed */
     uint64_t child;                      /* ticks spent in what it called */
     uint32_t id;
-    bool generator;      /* only then are the next two set */
+    uint8_t kind;        /* TABLE_GENERATOR: only then are the next two set */
     uint64_t before;     /* ticks of its earlier runs */
     uint64_t activation;
 };

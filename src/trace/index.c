@@ -145,6 +145,10 @@ index_segments(struct ft_trace *t, struct ft_trace_process *p, int fd, const cha
         }
         if (s.size > size - at) {
             ft_trace_damaged(t, path, CUT_SHORT, size);
+            if (s.used > size - at) {
+                s.flags &=
+                    ~(uint32_t)FT_SEGMENT_CLOSED; /* its summary tells of more than is there */
+            }
         }
         if (!add_segment(t, p, at, &s)) {
             return ENOMEM;
