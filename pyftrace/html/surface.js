@@ -43,7 +43,7 @@ class Surface {
     this.canvas.style.width = `${clientWidth}px`;
     this.canvas.style.height = `${clientHeight}px`;
     this.ratio = ratio;
-    this.redraw();
+    this.paint(); // at once: a canvas of another size is black
   }
 
   redraw() {
