@@ -172,7 +172,7 @@ FAULTS = (
     Fault(
         "min, max: a generator's earlier steps forgotten",
         TOTALS,
-        (("ticks += o->before;", ""),),
+        (("ticks += o->kind & TABLE_GENERATOR ? o->before : 0;", ""),),
         clock=True,
     ),
     Fault(
