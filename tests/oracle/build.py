@@ -30,13 +30,15 @@ class Built:
             ".c", ".o"
         )
 
-    def compile(self, file: Path, to: Path) -> None:
+    def compile(self, file: Path, to: Path, headers: Path | None = None) -> None:
+        """``headers``: a folder of some that are found before those of src/."""
         include = sysconfig.get_path("include")
         platform = sysconfig.get_path("platinclude")
         self.call(
             *shlex.split(sysconfig.get_config_var("CC") or "cc"), "-c", "-O0", "-fPIC", "-std=c11",
             "-D_GNU_SOURCE", "-fvisibility=hidden", '-DPYFTRACE_VERSION="0"',
             *(f"-D{name}" for name in self.defines),
+            *([f"-I{headers}"] if headers else []),
             f"-I{self.source}", f"-I{include}", f"-I{platform}", str(file), "-o", str(to),
         )  # fmt: skip
 
@@ -53,7 +55,10 @@ class Built:
             lib / "pyftrace",
             ignore=shutil.ignore_patterns("*.so", "__pycache__"),
         )
-        objects = [(instead or {}).get(path, path) for path in sorted(self.objects.glob("*.o"))]
+        objects = sorted(self.objects.glob("*.o"))
+        if unknown := [path for path in instead or {} if path not in objects]:
+            raise RuntimeError(f"nothing is linked from {unknown[0].name}")
+        objects = [(instead or {}).get(path, path) for path in objects]
         self.call(
             *shlex.split(sysconfig.get_config_var("CC") or "cc"), "-shared",
             *map(str, objects), "-o",

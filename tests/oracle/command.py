@@ -101,11 +101,17 @@ def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
         def killed(number: int) -> tuple[int, str]:
             fault = faults[number]
             built = builds[fault.clock]
-            source = built.source / fault.file
-            changed = source.with_name(f"mutant{number}.c")
-            fault.apply(built.source, changed)
+            source = built.source / (fault.unit or fault.file)
             target = built.folder / f"mutant{number}.o"
-            built.compile(changed, target)
+            if fault.unit:  # its header is found before the one that is right
+                headers = built.folder / f"headers{number}"
+                (headers / fault.file).parent.mkdir(parents=True)
+                fault.apply(built.source, headers / fault.file)
+                built.compile(source, target, headers)
+            else:
+                changed = source.with_name(f"mutant{number}.c")
+                fault.apply(built.source, changed)
+                built.compile(changed, target)
             lib = built.link(f"lib{number}", {built.object_of(source): target})
             if installed and fault.suite:
                 return installed.failed(f"venv{number}", lib, fault.suite)

@@ -17,7 +17,7 @@ TABLE = "const struct ft_event_row ft_event_table["
 class Fault(NamedTuple):
     """``least``: how many of 100 programs must fail. ``clock``: it is one of times, for programs
     that are known by construction and an engine whose clock they move. ``suite``: tests, of which
-    one must fail, judge it instead of programs."""
+    one must fail, judge it instead of programs. ``unit``: of a header, the file that has it."""
 
     name: str
     file: str
@@ -25,6 +25,7 @@ class Fault(NamedTuple):
     least: int = 95
     clock: bool = False
     suite: str = ""
+    unit: str = ""
 
     def apply(self, source: Path, to: Path) -> None:
         """The file with the fault; ValueError when a text does not stand there exactly once."""
@@ -116,11 +117,13 @@ FAULTS = (
                 "memcmp(&f->kind, &kind, sizeof(kind)) == 0",
             ),
         ),
+        unit=EVENTS,
     ),
     Fault(
         "a new serial at each resume on the short way",
         SHORT_WAY,
         (("ft_stack_activation(e, f->frame, way)", "ft_stack_activation(e, f->frame, FT_START)"),),
+        unit=EVENTS,
     ),
     Fault(
         "activation serial reused",
@@ -186,5 +189,6 @@ FAULTS = (
         SHORT_WAY,
         (("uint64_t time = f->time = now(counter);", "uint64_t time = f->time = 1;"),),
         clock=True,
+        unit=EVENTS,
     ),
 )  # fmt: skip
