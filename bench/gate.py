@@ -214,17 +214,25 @@ def allocations(lib: Path, workload: str, mode: str) -> int:
     return taken[1] - taken[0]
 
 
+def measured_events(events: float) -> float:
+    """Those of gate_work.MEASURED runs."""
+    return events * 3 / (LENGTHS[1] - LENGTHS[0])
+
+
+def instructions_an_event(taken: dict[str, int], events: float) -> dict[str, float]:
+    """By mode: of the untraced run all, of the others what they take more."""
+    share, base = measured_events(events), taken["untraced"]
+    return {
+        mode: round(count / share, 3) if mode == "untraced" else round((count - base) / share, 6)
+        for mode, count in taken.items()
+    }
+
+
 def in_layout(found: Measured, layout: int, lib: Path, workload: str) -> Measured:
     """The same with the instructions of another layout of memory."""
-    modes = tuple(found)
-    taken = instructions(lib, workload, modes, layout)
-    share = found["untraced"]["events"] * 3 / (LENGTHS[1] - LENGTHS[0])
-    other = {mode: dict(figures) for mode, figures in found.items()}
-    other["untraced"]["instructions"] = round(taken["untraced"] / share, 3)
-    for mode in modes[1:]:
-        added = (taken[mode] - taken["untraced"]) / share
-        other[mode]["instructions"] = round(added, 6)
-    return other
+    taken = instructions(lib, workload, tuple(found), layout)
+    counted = instructions_an_event(taken, found["untraced"]["events"])
+    return {mode: of | {"instructions": counted[mode]} for mode, of in found.items()}
 
 
 def least(found: Measured, other: Measured) -> Measured:
@@ -239,16 +247,14 @@ def measure(lib: Path, workload: str, modes: tuple[str, ...]) -> Measured:
     lines = work(lib, "sizes", workload, *LENGTHS).splitlines()
     short, long = ([int(word) for word in line.split()] for line in lines)
     events, recorded, written = (b - a for a, b in zip(short, long, strict=True))
-    share = events * 3 / (LENGTHS[1] - LENGTHS[0])  # of gate_work.MEASURED runs
+    share = measured_events(events)
     all_modes = ("untraced", *modes)
-    taken = instructions(lib, workload, all_modes)
+    taken = instructions_an_event(instructions(lib, workload, all_modes), events)
     called = syscalls(lib, workload, all_modes)
-    found: Measured = {
-        "untraced": {"events": events, "instructions": round(taken["untraced"] / share, 3)}
-    }
+    found: Measured = {"untraced": {"events": events, "instructions": taken["untraced"]}}
     for mode in modes:
         figures = {
-            "instructions": (taken[mode] - taken["untraced"]) / share,
+            "instructions": taken[mode],
             "bytes": {"record": recorded, "text": written, "report": 0}[mode] / events,
             "syscalls": (called[mode] - called["untraced"]) / share,
             "allocations": allocations(lib, workload, mode) / events,
