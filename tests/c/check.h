@@ -78,13 +78,6 @@ held(const struct ft_strbuf *b)
 
 /* ---- memory that runs out: linked with --wrap ------------------------------------------------- */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
 static bool
 allowed(void)
 {
@@ -96,23 +89,7 @@ allowed(void)
     return out_of_memory_in == EVERYTHING_PASSES;
 }
 
-void *
-__wrap_malloc(size_t size)
-{
-    return allowed() ? __real_malloc(size) : NULL;
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-    return allowed() ? __real_calloc(n, size) : NULL;
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return allowed() ? __real_realloc(old, size) : NULL;
-}
+#include "allocations.h"
 
 /* ---- running ----------------------------------------------------------------------------------- */
 

@@ -17,13 +17,7 @@
 static _Atomic int64_t fails_in = NEVER; /* that allocation fails, and no other */
 static _Atomic int64_t threads_left = NEVER;
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *ctx);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *ctx);
 
 static bool
@@ -32,23 +26,7 @@ allowed(void)
     return atomic_fetch_sub(&fails_in, 1) != 0;
 }
 
-void *
-__wrap_malloc(size_t size)
-{
-    return allowed() ? __real_malloc(size) : NULL;
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-    return allowed() ? __real_calloc(n, size) : NULL;
-}
-
-void *
-__wrap_realloc(void *old, size_t size)
-{
-    return allowed() ? __real_realloc(old, size) : NULL;
-}
+#include "../c/allocations.h"
 
 int
 __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*f)(void *), void *ctx)
