@@ -240,7 +240,7 @@ class Report:
         if name in ("calls", "resumes"):
             return str(getattr(row, name))
         value = getattr(row, f"{name}_ns")
-        return "" if value is None else f"{value / 1e9:.6f} seconds"
+        return "" if value is None else f"{value / 1e9:.{6 if name in _SUMS else 9}f} seconds"
 
     def _where(self, row: Row) -> str:
         return f"{row.file.rpartition('/')[2]}:{row.line}" if row.file else row.module
@@ -252,6 +252,9 @@ _TITLES = {
     "self": "Self Time", "avg": "Average", "min": "Min", "max": "Max", "p50": "P50", "p95": "P95",
     "p99": "P99", "resumes": "Resumes", "module": "Module", "where": "Where",
 }  # fmt: skip
+
+
+_SUMS = ("total", "self")  # the time of one call is often less than a microsecond
 
 
 def _html_cell(tag: str, column: str, text: str) -> str:

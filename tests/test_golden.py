@@ -41,7 +41,7 @@ def normalise_tree(text: str) -> str:
 
 def normalise_table(text: str) -> str:
     """Times in seconds; the padding that depends on their width is kept to one blank."""
-    text = re.sub(r"\d+\.\d{6} seconds", "TIME seconds", text)
+    text = re.sub(r"\d+\.\d{6}(\d{3})? seconds", "TIME seconds", text)
     return re.sub(r" +\|", " |", text)
 
 

@@ -339,13 +339,16 @@ def test_hostile_names_are_no_html():
         pass
 
     f.__code__ = f.__code__.replace(co_qualname="<script>alert(1)</script>\x1b[31m")
-    with pyftrace.report(columns="self,where", limit=1) as r:
+    with pyftrace.report(columns="self,avg,where", limit=1) as r:
         f()
         Cell("", "")
     html = r._repr_html_()
     assert "<script>" not in html and "\x1b" not in html
     titles = re.findall("<th [^>]*>([^<]*)", html)
-    assert titles == ["Function Name", "Total Execution Time", "Call Count", "Self Time", "Where"]
+    assert titles == ["Function Name", "Total Execution Time", "Call Count", "Self Time",
+                      "Average", "Where"]  # fmt: skip
+    times = re.findall(r"\d\.(\d+) seconds</td>", html)
+    assert [len(digits) for digits in times] == [6, 6, 9]
     assert html.count("<tr>") == 2 and "... 1 more" in html and "2 functions, 2 calls" in html
 
 

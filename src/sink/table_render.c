@@ -77,10 +77,14 @@ average(const struct ft_table_row *row)
     return row->calls ? row->total / row->calls : 0;
 }
 
+/* Digits of a time: one call often takes less than a microsecond. */
+#define OF_ALL 6
+#define OF_ONE 9
+
 static void
-add_time(struct ft_strbuf *b, uint64_t ns)
+add_time(struct ft_strbuf *b, uint64_t ns, int digits)
 {
-    ft_strbuf_add_seconds(b, ns, 6);
+    ft_strbuf_add_seconds(b, ns, digits);
     ft_strbuf_add_cstr(b, " seconds");
 }
 
@@ -90,9 +94,9 @@ static const struct column {
     const char *title;
     size_t width; /* at least; the last column is not padded */
 } columns[] = {
-    {FT_COL_SELF, "Self Time", 16}, {FT_COL_AVG, "Average", 16},    {FT_COL_MIN, "Min", 16},
-    {FT_COL_MAX, "Max", 16},        {FT_COL_P50, "P50", 16},        {FT_COL_P95, "P95", 16},
-    {FT_COL_P99, "P99", 16},        {FT_COL_RESUMES, "Resumes", 7}, {FT_COL_MODULE, "Module", 16},
+    {FT_COL_SELF, "Self Time", 16}, {FT_COL_AVG, "Average", 19},    {FT_COL_MIN, "Min", 19},
+    {FT_COL_MAX, "Max", 19},        {FT_COL_P50, "P50", 19},        {FT_COL_P95, "P95", 19},
+    {FT_COL_P99, "P99", 19},        {FT_COL_RESUMES, "Resumes", 7}, {FT_COL_MODULE, "Module", 16},
     {FT_COL_WHERE, "Where", 5},
 };
 #define NCOLUMNS (sizeof(columns) / sizeof(columns[0]))
@@ -114,25 +118,25 @@ add_cell(struct ft_strbuf *b, const struct ft_table_row *row, uint32_t bit)
 {
     switch (bit) {
     case FT_COL_SELF:
-        add_time(b, row->self);
+        add_time(b, row->self, OF_ALL);
         break;
     case FT_COL_AVG:
-        add_time(b, average(row));
+        add_time(b, average(row), OF_ONE);
         break;
     case FT_COL_MIN:
-        add_time(b, row->min);
+        add_time(b, row->min, OF_ONE);
         break;
     case FT_COL_MAX:
-        add_time(b, row->max);
+        add_time(b, row->max, OF_ONE);
         break;
     case FT_COL_P50:
-        add_time(b, row->p50);
+        add_time(b, row->p50, OF_ONE);
         break;
     case FT_COL_P95:
-        add_time(b, row->p95);
+        add_time(b, row->p95, OF_ONE);
         break;
     case FT_COL_P99:
-        add_time(b, row->p99);
+        add_time(b, row->p99, OF_ONE);
         break;
     case FT_COL_RESUMES:
         ft_strbuf_add_u64(b, row->resumes);
@@ -203,7 +207,7 @@ add_row(struct ft_strbuf *b, const struct ft_table_row *row, const struct ft_tab
     add_name(b, row);
     add_bar(b, start, name);
     start = b->len;
-    add_time(b, row->total);
+    add_time(b, row->total, OF_ALL);
     add_bar(b, start, sizeof(TIME_TITLE) - 1);
     start = b->len;
     ft_strbuf_add_u64(b, row->calls);
@@ -248,7 +252,7 @@ render_table(const struct ft_table_rows *rows, const struct ft_table_style *styl
         add_count(w->b, rows->n, "function");
         add_count(w->b, rows->calls, "call");
         add_count(w->b, rows->threads, "thread");
-        add_time(w->b, rows->wall);
+        add_time(w->b, rows->wall, OF_ALL);
         ft_strbuf_add_char(w->b, '\n');
     }
 }

@@ -76,6 +76,32 @@ CASE(times_of_recursion_and_generators)
     ft_func_unref(g);
 }
 
+CASE(what_one_call_takes_is_told_in_nanoseconds)
+{
+    injected_clock();
+    struct ft_sink *sink = ft_table_new(false);
+    struct ft_thread_info info = {.serial = 1, .native_id = 1, .name = FT_STR("MainThread")};
+    struct story s = {sink, sink->ops->thread_begin(sink, &info), 0, U};
+    struct ft_func *f = func("f", "/a/app.py", 1, 0);
+    for (int i = 0; i < 2; i++) {
+        enter(&s, FT_START, f, NULL, 0, 0);
+        s.now += 842;
+        leave(&s, FT_RETURN, f, NULL, 0);
+    }
+    struct ft_table_rows rows;
+    CHECK(ft_table_collect(sink, &rows) == 0);
+    struct ft_table_style style = {.columns = FT_COL_SELF | FT_COL_AVG};
+    struct ft_strbuf b;
+    ft_strbuf_init(&b);
+    ft_table_render(&rows, &style, &b, NULL, NULL);
+    const char told[] = "| 2          | 0.000002 seconds | 0.000000842 seconds\n";
+    CHECK(memmem(b.data, b.len, told, sizeof(told) - 1));
+    ft_table_rows_free(&rows);
+    ft_strbuf_fini(&b);
+    sink->ops->close(sink);
+    ft_func_unref(f);
+}
+
 /* More than can wait where nothing is searched, each resumed by the short way. */
 CASE(many_suspended_generators_keep_their_times)
 {
