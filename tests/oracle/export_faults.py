@@ -50,6 +50,17 @@ EXPORT_FAULTS = (
         suite=PSTATS,
     ),
     Fault(
+        "tree: below the caller's caller",
+        TREE,
+        (
+            (
+                "above > 0 ? lane->stack[above - 1].node : 0",
+                "above > 1 ? lane->stack[above - 2].node : 0",
+            ),
+        ),
+        suite="test_export_folded.py",
+    ),
+    Fault(
         "tree: self with what it called",
         TREE,
         (("node->self += ns > o->child ? ns - o->child : 0;", "node->self += ns;"),),
