@@ -246,7 +246,7 @@ class Recording:
         ``anew`` a tap with ``last`` writes nothing of calls begun before ``since``, and not the
         last lines but those that tell most of how it ended: the calls on the way to a failure, then
         what they called, then what that called, the latest first. ``workers``: how many cores walk
-        the threads for a report or a tree, the same to the byte; 0: those there are, if it pays."""
+        the threads for a report, a tree or edges, the same to the byte; 0: if it pays, all there are."""
     def functions(self) -> dict[int, tuple[str, str, str, int, int]]:
         """(name, module, file, line, column) by the id that an outline's rows have; 0 is the
         function of which nothing is known."""

@@ -53,11 +53,14 @@ def made(data: Path, workers: int, **part: Any) -> Made:
     recording = pyftrace.open(data)._engine
     for kind, options in (
         ("report", {"percentiles": True}), ("report", {"callers": True}), ("tree", {}),
+        ("edges", {}),
     ):  # fmt: skip
         tap = _engine.Tap(kind, **options)
         found.append(recording.walk(tap, workers=workers, **part))
         if kind == "tree":
             found.append(tap.nodes())
+        elif kind == "edges":
+            found.append(tap.edges())
         else:
             found += [tap.rows(), tap.threads, tap.wall_ns, tap.calls]
         if "callers" in options:

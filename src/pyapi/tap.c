@@ -7,9 +7,8 @@
 #include "engine/process.h"
 #include "pyapi/batch.h"
 #include "pyapi/pyapi.h"
-#include "sink/edges.h"
 #include "sink/spans.h"
-#include "sink/tree.h"
+#include "sink/sums.h"
 
 #define SELF(op) ((struct ft_tap_object *)(op))
 
@@ -114,10 +113,10 @@ open_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         self->sink = ft_tap_record_sink(self, a);
         break;
     case FT_TAP_TREE:
-        self->sink = ft_tree_new();
+        self->sink = ft_chains_new();
         break;
     case FT_TAP_EDGES:
-        self->sink = ft_edges_new();
+        self->sink = ft_pairs_new();
         break;
     case FT_TAP_EVENTS:
         self->take = Py_NewRef(a->take);

@@ -5,10 +5,9 @@
 #include "base/ptrmap.h"
 #include "pyapi/batch.h"
 #include "pyapi/recording.h"
-#include "sink/edges.h"
 #include "sink/select.h"
 #include "sink/spans.h"
-#include "sink/tree.h"
+#include "sink/sums.h"
 #include "trace/walker.h"
 
 /* ---- walking --------------------------------------------------------------------------------- */
@@ -225,15 +224,17 @@ ft_tap_nodes(PyObject *op, PyObject *Py_UNUSED(unused))
 {
     struct ft_tap_object *tap = (struct ft_tap_object *)op;
     size_t n;
-    uint64_t unkept;
     if (tap->kind != FT_TAP_TREE) {
         PyErr_SetString(PyExc_TypeError, "only a tree has nodes");
         return NULL;
     }
-    const struct ft_tree_node *nodes = ft_tree_nodes(tap->sink, &n, &unkept);
-    PyObject *list = unkept ? PyErr_NoMemory() : PyList_New((Py_ssize_t)n - 1);
+    if (tap->sink->unkept > 0) {
+        return PyErr_NoMemory();
+    }
+    const struct ft_sum *nodes = ft_sums_all(tap->sink, &n);
+    PyObject *list = PyList_New((Py_ssize_t)n - 1);
     for (size_t i = 1; list != NULL && i < n; i++) {
-        const struct ft_tree_node *node = &nodes[i];
+        const struct ft_sum *node = &nodes[i];
         PyObject *row = Py_BuildValue(
             "INNNIIKKKN", node->parent, ft_name_to_str(node->func->name),
             ft_name_to_str(node->func->module), ft_name_to_str(node->func->file), node->func->line,
@@ -318,10 +319,10 @@ ft_tap_edges(PyObject *op, PyObject *Py_UNUSED(unused))
     if (tap->sink->unkept > 0) {
         return PyErr_NoMemory();
     }
-    const struct ft_edge *edges = ft_edges_all(tap->sink, &n);
+    const struct ft_sum *edges = ft_sums_all(tap->sink, &n);
     PyObject *list = PyList_New((Py_ssize_t)n - 1);
     for (size_t i = 1; list != NULL && i < n; i++) {
-        const struct ft_edge *e = &edges[i];
+        const struct ft_sum *e = &edges[i];
         PyObject *row =
             Py_BuildValue("NNKKKK", ft_func_to_tuple(e->caller), ft_func_to_tuple(e->func),
                           e->calls, e->first, e->total, e->self);

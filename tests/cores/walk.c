@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/sums.h"
 #include "sink/table.h"
-#include "sink/tree.h"
 #include "trace/walker.h"
 
 #define NEVER INT64_MAX
@@ -49,18 +49,32 @@ numbers(struct ft_strbuf *b, const uint64_t *n, size_t count)
     }
 }
 
+/* What is walked into. */
+enum which { CHAINS, PAIRS, TABLE };
+
+static struct ft_sink *
+sink_new(enum which which)
+{
+    if (which != TABLE) {
+        return which == CHAINS ? ft_chains_new() : ft_pairs_new();
+    }
+    struct ft_sink *sink = ft_table_new(true);
+    ft_table_want_percentiles(sink);
+    ft_table_want_callers(sink);
+    return sink;
+}
+
 static void
-tell(struct ft_sink *sink, bool tree, struct ft_strbuf *b)
+tell(struct ft_sink *sink, enum which which, struct ft_strbuf *b)
 {
     struct ft_table_rows rows;
     size_t n;
-    uint64_t unkept;
-    if (tree) {
-        const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
+    if (which != TABLE) {
+        const struct ft_sum *sums = ft_sums_all(sink, &n);
         for (size_t i = 1; i < n; i++) {
-            const struct ft_tree_node *o = &nodes[i];
-            numbers(b, (uint64_t[]){o->parent, o->func->id, o->calls, o->total, o->self, o->cut},
-                    6);
+            const struct ft_sum *o = &sums[i];
+            numbers(b, (uint64_t[]){o->caller ? o->caller->id : 0, o->parent, o->func->id}, 3);
+            numbers(b, (uint64_t[]){o->calls, o->first, o->total, o->self, o->cut}, 5);
         }
         return;
     }
@@ -75,16 +89,12 @@ tell(struct ft_sink *sink, bool tree, struct ft_strbuf *b)
 }
 
 static struct outcome
-walk(struct ft_trace *t, bool tree, unsigned workers, int64_t fails, int64_t threads)
+walk(struct ft_trace *t, enum which which, unsigned workers, int64_t fails, int64_t threads)
 {
     struct outcome o = {0};
     struct ft_walk w = {.workers = workers};
-    struct ft_sink *sink = tree ? ft_tree_new() : ft_table_new(true);
+    struct ft_sink *sink = sink_new(which);
     ft_strbuf_init(&o.text);
-    if (!tree) {
-        ft_table_want_percentiles(sink);
-        ft_table_want_callers(sink);
-    }
     ft_strbuf_clear(&t->damage);
     atomic_store(&threads_left, threads);
     atomic_store(&fails_in, fails);
@@ -93,7 +103,7 @@ walk(struct ft_trace *t, bool tree, unsigned workers, int64_t fails, int64_t thr
     o.unkept = sink->unkept;
     numbers(&o.text, (uint64_t[]){w.events, w.lost, w.first, w.last, sink->now}, 5);
     ft_strbuf_add(&o.text, t->damage.data ? t->damage.data : "", t->damage.len);
-    tell(sink, tree, &o.text);
+    tell(sink, which, &o.text);
     sink->ops->close(sink);
     return o;
 }
@@ -120,14 +130,14 @@ main(int argc, char **argv)
     if (argc != 2 || ft_trace_open(argv[1], &t) != 0) {
         return 2;
     }
-    for (int tree = 0; tree < 2; tree++) {
-        struct outcome one = walk(t, tree, 1, NEVER, 0);
+    for (enum which which = CHAINS; which <= TABLE; which++) {
+        struct outcome one = walk(t, which, 1, NEVER, 0);
         wrong += one.error || one.unkept || one.text.len < 100;
         for (int64_t n = 0; n < 6; n++) {
-            wrong += judge(&one, walk(t, tree, 4, NEVER, n), true, "threads", n);
+            wrong += judge(&one, walk(t, which, 4, NEVER, n), true, "threads", n);
         }
         for (int64_t n = 0; n < 300; n += n < 60 ? 1 : 5) { /* first what is made ready */
-            wrong += judge(&one, walk(t, tree, 4, n, NEVER), false, "memory", n);
+            wrong += judge(&one, walk(t, which, 4, n, NEVER), false, "memory", n);
         }
         ft_strbuf_fini(&one.text);
     }

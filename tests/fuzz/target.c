@@ -10,14 +10,13 @@
 #include "files.h"
 #include "sink/chrome.h"
 #include "sink/dump.h"
-#include "sink/edges.h"
 #include "sink/output.h"
 #include "sink/perfetto.h"
 #include "sink/select.h"
+#include "sink/sums.h"
 #include "sink/table.h"
 #include "sink/tail.h"
 #include "sink/text.h"
-#include "sink/tree.h"
 #include "sink/uftrace.h"
 #include "trace/walker.h"
 
@@ -211,9 +210,9 @@ sink_of(enum which which, unsigned plan, struct ft_output *out)
     case TABLE:
         return ft_table_new(true);
     case TREE:
-        return ft_tree_new();
+        return ft_chains_new();
     case EDGES:
-        return ft_edges_new();
+        return ft_pairs_new();
     case JSON:
         return ft_dump_new(out, FT_DUMP_JSON);
     case CSV:
@@ -289,8 +288,7 @@ static void
 look_at_nodes(struct ft_sink *sink)
 {
     size_t n;
-    uint64_t unkept;
-    const struct ft_tree_node *nodes = ft_tree_nodes(sink, &n, &unkept);
+    const struct ft_sum *nodes = ft_sums_all(sink, &n);
     for (size_t i = 1; i < n; i++) {
         MUST(nodes[i].parent < i && nodes[i].func != NULL);
     }
@@ -300,7 +298,7 @@ static void
 look_at_edges(struct ft_sink *sink)
 {
     size_t n;
-    const struct ft_edge *edges = ft_edges_all(sink, &n);
+    const struct ft_sum *edges = ft_sums_all(sink, &n);
     for (size_t i = 1; i < n; i++) {
         MUST(edges[i].func != NULL && edges[i].first <= edges[i].calls);
     }

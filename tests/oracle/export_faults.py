@@ -3,7 +3,7 @@ own tests of what they give: at least one must fail."""
 
 from oracle.faults import Fault
 
-TIMELINE, EDGES, TREE, SPANS = (f"sink/{name}.c" for name in ("timeline", "edges", "tree", "spans"))
+TIMELINE, SUMS, SPANS = (f"sink/{name}.c" for name in ("timeline", "sums", "spans"))
 CHROME, PSTATS, HTML = "test_export_chrome.py", "test_export_pstats.py", "test_html.py"
 
 EXPORT_FAULTS = (
@@ -26,44 +26,38 @@ EXPORT_FAULTS = (
         suite=CHROME,
     ),
     Fault(
-        "edges: the caller's caller",
-        EDGES,
+        "pairs: the caller's caller",
+        SUMS,
         (("? lane->stack[lane->depth - 1].func", "? lane->stack[lane->depth / 2].func"),),
         suite=PSTATS,
     ),
     Fault(
-        "edges: recursion counted at each level",
-        EDGES,
-        (("if (!o->again) {\n        edge->total", "if (o->edge) {\n        edge->total"),),
+        "pairs: recursion counted at each level",
+        SUMS,
+        (("if (!o->again) {\n        sum->total", "if (o->sum) {\n        sum->total"),),
         suite=PSTATS,
     ),
     Fault(
-        "edges: self with what it called",
-        EDGES,
-        (("edge->self += ns > o->child ? ns - o->child : 0;", "edge->self += ns;"),),
-        suite=PSTATS,
-    ),
-    Fault(
-        "edges: going on is a call",
-        EDGES,
+        "sums: going on is a call",
+        SUMS,
         (("o != NULL && (call->way == FT_START || call->way == FT_C_CALL)", "o != NULL"),),
         suite=PSTATS,
     ),
     Fault(
-        "tree: below the caller's caller",
-        TREE,
+        "chains: below the caller's caller",
+        SUMS,
         (
             (
-                "above > 0 ? lane->stack[above - 1].node : 0",
-                "above > 1 ? lane->stack[above - 2].node : 0",
+                "above > 0 ? lane->stack[above - 1].sum : 0",
+                "above > 1 ? lane->stack[above - 2].sum : 0",
             ),
         ),
         suite="test_export_folded.py",
     ),
     Fault(
-        "tree: self with what it called",
-        TREE,
-        (("node->self += ns > o->child ? ns - o->child : 0;", "node->self += ns;"),),
+        "sums: self with what it called",
+        SUMS,
+        (("sum->self += ns > o->child ? ns - o->child : 0;", "sum->self += ns;"),),
         suite="test_export_folded.py",
     ),
     Fault(
