@@ -34,7 +34,7 @@ WORKLOADS = ("fib", "methods", "c calls", "generators", "coroutines", "exception
 MODES = ("record", "report", "text")
 FIGURES = ("instructions", "bytes", "syscalls", "allocations")
 TOLERANCE = 0.01
-YARDSTICK = 0.02  # the interpreter itself: beyond that another build; addresses alone move it by 1.2 %
+YARDSTICK = 0.02  # the interpreter: beyond that another build; addresses alone move it by 1.2 %
 LAYOUTS = 3  # of memory: the least counts, as addresses alone move a figure by a few per cent
 LENGTHS = (3, 9)  # runs of a workload: what both have in common is subtracted
 

@@ -119,9 +119,9 @@ class Tap:
     def ending(self) -> None:
         """Write a recorder's end mark now: what kills the process later ends nothing more."""
     def rows(self) -> list[tuple[Any, ...]]:
-        """Unsorted ``(name, module, file, line, ordinal, calls, resumes, total_ns, self_ns, min_ns,
-        max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one line; the
-        percentiles are None without ``percentiles``."""
+        """Unsorted ``(name, module, file, line, column, ordinal, calls, resumes, total_ns, self_ns,
+        min_ns, max_ns, p50_ns, p95_ns, p99_ns)``; ordinal is 0, or 1, 2, ... among lambdas of one
+        line; the percentiles are None without ``percentiles``."""
     def callers(self) -> list[tuple[tuple[str, str] | None, str, str, str, int]]:
         """Of a report that counts ``callers``: ``((name, module) of the caller or None, name,
         module, file, calls)``; in no order, and a pair may come more than once."""
@@ -246,7 +246,7 @@ class Recording:
         ``anew`` a tap with ``last`` writes nothing of calls begun before ``since``, and not the
         last lines but those that tell most of how it ended: the calls on the way to a failure, then
         what they called, then what that called, the latest first. ``workers``: how many cores walk
-        the threads for a report, a tree or edges, the same to the byte; 0: if it pays, all there are."""
+        the threads for a report, a tree or edges, the same to the byte; 0: all, if it pays."""
     def functions(self) -> dict[int, tuple[str, str, str, int, int]]:
         """(name, module, file, line, column) by the id that an outline's rows have; 0 is the
         function of which nothing is known."""

@@ -4,12 +4,21 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pyftrace.recording import FILTERS, Node, Recording
+from pyftrace.recording import (
+    FILTERS,
+    Node,
+    Place,
+    Recording,
+    function_ordinals,
+    is_unnamed,
+    place,
+)
 from pyftrace.totals import Row
 
 # A function in any recording: its module, its name, and which it is where several have both alike.
-Key = tuple[str, str, "int | tuple[str, int]"]
-Place = tuple[str, str, str, int]  # module, name, file and line in one recording
+Where = tuple[str, int, int]  # file, line and column
+Key = tuple[str, str, "int | Where"]
+Found = tuple[Row, str, int]  # of a function in one recording: Report._placed()
 MAIN = ("__main__", "__mp_main__")
 
 
@@ -110,16 +119,16 @@ class Comparison:
         self._reports = [
             run.report(progress=self._counted(run), **self._filters_for(run)) for run in self._runs
         ]
-        rows = [report.rows for report in self._reports]
+        runs = [report._placed() for report in self._reports]
         # By file: a script may be another's module.
-        self._modules = {row.file: row.module for run in rows for row in run
+        self._modules = {row.file: row.module for run in runs for row, *_ in run
                          if row.file and row.module not in MAIN}  # fmt: skip
-        self._keys = self._known(rows)
+        self._keys = self._known(runs)
         self._rows = [
-            {known[row.module, row.function, row.file, row.line]: row for row in run}
-            for known, run in zip(self._keys, rows, strict=True)
+            {known[place(row)]: row for row, *_ in run}
+            for known, run in zip(self._keys, runs, strict=True)
         ]
-        self._known_rows = {key: row for run in self._rows for key, row in run.items()}
+        self._shown = self._described(runs)
 
     def _counted(self, run: Recording) -> Callable[[int], None] | None:
         """Told what was read of this recording, tells what was of all."""
@@ -164,28 +173,52 @@ class Comparison:
             return self._modules.get(file, stem(file))
         return module
 
-    def _known(self, rows: list[list[Row]]) -> list[dict[Place, Key]]:
+    def _named(self, found: Found) -> tuple[tuple[str, str], Where]:
+        """Its module and name, and where it is: of what has a name of its own by its line alone."""
+        row, name, column = found
+        return (
+            (self.module_of(row.module, row.file), name),
+            (row.file, row.line, column if is_unnamed(name) else 0),
+        )
+
+    def _known(self, runs: list[list[Found]]) -> list[dict[Place, Key]]:
         """Of each run its functions' keys, by where they are. Lines are left out, so that code
         that was moved is known: of several that share a name the first in the file is the first,
-        if every run has as many of them; else they are told apart by their lines."""
-        places: list[dict[tuple[str, str], list[tuple[str, int]]]] = []
-        for run in rows:
-            found: dict[tuple[str, str], list[tuple[str, int]]] = {}
-            for row in run:
-                name = self.module_of(row.module, row.file), row.function
-                found.setdefault(name, []).append((row.file, row.line))
-            places.append({name: sorted(where) for name, where in found.items()})
+        if every run has as many of them; else they are told apart by where they are."""
+        places: list[dict[tuple[str, str], list[Where]]] = []
+        for run in runs:
+            by_name: dict[tuple[str, str], list[Where]] = {}
+            for found in run:
+                name, where = self._named(found)
+                by_name.setdefault(name, []).append(where)
+            places.append({name: sorted(wheres) for name, wheres in by_name.items()})
         keys = []
-        for run, own in zip(rows, places, strict=True):
+        for run, own in zip(runs, places, strict=True):
             known = {}
-            for row in run:
-                name = self.module_of(row.module, row.file), row.function
+            for found in run:
+                name, where = self._named(found)
                 numbers = {len(each[name]) for each in places if name in each}
-                place = row.file, row.line
-                which = own[name].index(place) if len(numbers) == 1 else place
-                known[row.module, row.function, *place] = (*name, which)
+                which = own[name].index(where) if len(numbers) == 1 else where
+                known[place(found[0])] = (*name, which)
             keys.append(known)
         return keys
+
+    def _described(self, runs: list[list[Found]]) -> dict[Key, Change]:
+        """Every function of any run, as the last that has it knows it; the lambdas of a line are
+        numbered over all runs."""
+        last = {
+            known[place(found[0])]: found
+            for known, run in zip(self._keys, runs, strict=True)
+            for found in run
+        }
+        ordinals = function_ordinals(
+            (name, row.file, row.line, column) for row, name, column in last.values()
+        )
+        return {
+            key: Change(name + ordinals.get((name, row.file, row.line, column), ""), key[0],
+                        row.file, row.line, None, None)
+            for key, (row, name, column) in last.items()
+        }  # fmt: skip
 
     def _sides(self, runs: list[Any]) -> tuple[Figures | None, Figures | None]:
         """Of what each run has, or None."""
@@ -197,11 +230,11 @@ class Comparison:
 
     def functions(self) -> list[Change]:
         """Every function of either side, once."""
-        return [
-            Change(row.function, key[0], row.file, row.line,
-                   *self._sides([run.get(key) for run in self._rows]))
-            for key, row in self._known_rows.items()
-        ]  # fmt: skip
+        found = []
+        for key, shown in self._shown.items():
+            a, b = self._sides([run.get(key) for run in self._rows])
+            found.append(shown._replace(a=a, b=b))
+        return found
 
     def traced_ns(self) -> tuple[int, int]:
         """The time of all that is compared, on each side: the median of its runs."""
@@ -219,15 +252,15 @@ class Comparison:
         while todo:
             depth, caller, key, nodes = todo.pop()
             if key is not None:
-                one = self._known_rows[key]  # where functions() has it, if it was moved
+                one = self._shown[key]
                 a, b = self._sides(nodes)
-                yield Change(one.function, key[0], one.file, one.line, a, b, depth, caller)
-                caller = (key[0], one.function), caller
+                yield one._replace(a=a, b=b, depth=depth, caller=caller)
+                caller = (one.module, one.function), caller
             below: dict[Key, list[Node | None]] = {}
             for i, node in enumerate(nodes):
                 for child in node.children if node is not None else []:
-                    place = child.module, child.function, child.file, child.line
-                    below.setdefault(self._keys[i][place], [None] * len(nodes))[i] = child
+                    key = self._keys[i][place(child)]
+                    below.setdefault(key, [None] * len(nodes))[i] = child
             longest = sorted(below.items(), key=lambda x: max(n.total_ns for n in x[1] if n))
             todo += [(depth + 1, caller, key, found) for key, found in longest]
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyftrace import _engine, folder
 from pyftrace import options as opts
 from pyftrace.options import OptionError, Options
-from pyftrace.totals import Report
+from pyftrace.totals import Report, Row
 
 if TYPE_CHECKING:
     from os import PathLike
 
 
+Place = tuple[str, str, str, int]  # see place()
 FILTERS = ("function", "exclude", "hide", "depth")
 # A recording has more to sort by and to show than what is counted live.
 _PERCENTILES = ("p50", "p95", "p99")
@@ -65,7 +66,7 @@ def function_ordinals(
     """What tells lambdas of one line apart, as a report has it: ``#1``, ``#2``, ... by column."""
     lines: dict[tuple[str, str, int], set[int]] = {}
     for name, file, line, column in places:
-        if name.endswith(">") and name != "<module>":
+        if is_unnamed(name):
             lines.setdefault((name, file, line), set()).add(column)
     return {
         (*place, column): f"#{i}"
@@ -73,6 +74,17 @@ def function_ordinals(
         if len(columns) > 1
         for i, column in enumerate(sorted(columns), 1)
     }
+
+
+def is_unnamed(name: str) -> bool:
+    """Lambdas and generator expressions have no name of their own."""
+    return name.endswith(">") and name != "<module>"
+
+
+def place(of: "Row | Node") -> Place:
+    """What a function is known by within a recording; a file's module may be ``__main__`` as well
+    as what it is imported by."""
+    return "" if of.file else of.module, of.function, of.file, of.line
 
 
 class Event(NamedTuple):
@@ -111,9 +123,9 @@ class Node:
     ``line`` of the last of them, ``calls`` made there, ``total_ns`` and ``self_ns`` (in it, and in
     it but in nothing that it called), and ``children``, nodes of what it called, most total first.
 
-    A generator's suspended time is not its own; recursion makes a chain of its own, so the times of
-    a function's nodes overlap there. ``cut``: deeper chains than are kept apart (1000) are counted
-    here too."""
+    Threads and processes are added up. A generator's suspended time is not its own; recursion makes
+    a chain of its own, so the times of a function's nodes overlap there. ``cut``: deeper chains
+    than are kept apart (1000) are counted here too."""
 
     __slots__ = ("calls", "children", "cut", "file", "function", "line", "module", "self_ns",
                  "total_ns")  # fmt: skip
@@ -173,7 +185,8 @@ class Recording:
         if parts:
             self.path = os.path.join(self.path, folder.chosen(parts))
         try:
-            self._engine = _engine.Recording(self.path)
+            self._folder = os.path.abspath(self.path)  # a program may go elsewhere meanwhile
+            self._engine = _engine.Recording(self._folder)
         except OSError as error:
             why = error.strerror
             if error.errno == errno.EINVAL:
@@ -261,7 +274,7 @@ class Recording:
             if not first:
                 why.append(f"pid {run['pid']} recorded nothing")
             elif not first[-1]["ended_ns"]:
-                alive = _engine.read_run(self.path)[2]
+                alive = _engine.read_run(self._folder)[2]
                 state = "it is still running" if alive else "os._exit, exec or killed"
                 why.append(f"pid {run['pid']} wrote no end mark: {state}")
         return why

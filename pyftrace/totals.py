@@ -97,12 +97,7 @@ class Report:
         """One row per function, those with the largest total first (as ``sort=`` says).
 
         A RuntimeWarning when events are missing in it, because there was no memory for them."""
-        rows = [
-            Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
-                total, own, least, most, total // calls if calls else 0, *percentiles)
-            for name, module, file, line, ordinal, calls, resumes, total, own, least, most,
-            *percentiles in self._tap.rows()
-        ]  # fmt: skip
+        rows = [row for row, *_ in self._placed()]
         if self.unkept:  # also for making them
             import warnings
 
@@ -116,6 +111,17 @@ class Report:
                 field = "calls" if key == "calls" else f"{key}_ns"
                 rows.sort(key=lambda row: -int(getattr(row, field)))
         return rows
+
+    def _placed(self) -> list[tuple[Row, str, int]]:
+        """Unsorted, each with its name as Python has it and the column of its code: what another
+        recording knows it by, where the lambdas of its line may have other numbers."""
+        return [
+            (Row(name + (f"#{ordinal}" if ordinal else ""), module, file, line, calls, resumes,
+                 total, own, least, most, total // calls if calls else 0, *percentiles),
+             name, column)
+            for name, module, file, line, column, ordinal, calls, resumes, total, own, least, most,
+            *percentiles in self._tap.rows()
+        ]  # fmt: skip
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """The rows as dictionaries, with the keys of ``--format json``."""

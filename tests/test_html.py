@@ -280,7 +280,9 @@ def test_calls_deeper_than_128_levels_are_counted(pyftrace: Run, tmp_path: Path)
 def test_the_smallest_nodes_are_left_out_with_all_below_them():
     nodes = [(0, 9), (1, 5), (2, 1), (1, 3), (0, 2), (1, 2)]  # depth and size
     kept, left_out = largest(nodes, lambda n: n[0], lambda n: n[1], most=4)
-    assert (kept, left_out) == ([(0, 9), (1, 5), (1, 3)], 3)
+    assert (kept, left_out) == ([(0, 9), (1, 5), (1, 3), (0, 2)], 2)
+    alike = [(0, 2), (1, 2), (0, 2)]
+    assert largest(alike, lambda n: n[0], lambda n: n[1], most=2) == (alike[:2], 1)
     assert largest(nodes, lambda n: n[0], lambda n: n[1], most=6) == (nodes, 0)
 
 

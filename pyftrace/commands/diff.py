@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -226,9 +225,14 @@ def state(names: list[str], recordings: list[Recording], unmatched: list[str], l
 
 def _asked_for(recording: Recording) -> str:
     """The options that decide what a recording holds."""
-    words = shlex.split(recording.run["facts"].get("command", ""))[2:]
+    try:
+        words = opts.split(recording.run["facts"].get("command", ""))
+    except opts.OptionError:
+        return ""
+    if words[1:2] != ["record"]:  # in code: the program's own words
+        return ""
     kept = []
-    for word in words:
+    for word in words[2:]:
         if not word.startswith("--"):
             break
         if not word.startswith(("--output", "--quiet", "--ring", "--max-size")):

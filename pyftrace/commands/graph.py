@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyftrace.commands import _common as common
 from pyftrace.options import checked_pattern, printable
-from pyftrace.recording import Node
+from pyftrace.recording import Node, Place, place
 from pyftrace.totals import matches
 
 EXAMPLES = """\
@@ -14,9 +14,6 @@ EXAMPLES = """\
   pyftrace graph --func query -d 2     who calls query, and what it calls itself
   pyftrace graph --min-time 1ms -d 6   only what took as long, six levels
 """
-
-
-_Key = tuple[str, str, int]  # a function's name, file and line
 
 
 def parser() -> common.Parser:
@@ -145,20 +142,20 @@ def backtrace_lines(found: list[list[Node]]) -> Iterator[str]:
 class _Way:
     """Chains that are one but for their recursion. Time is counted where it is entered."""
 
-    def __init__(self, path: dict[_Key, Node]) -> None:
+    def __init__(self, path: dict[Place, Node]) -> None:
         self.path = path
-        self.recursive: set[_Key] = set()
+        self.recursive: set[Place] = set()
         self.calls = self.total_ns = 0
         self.cut = False
 
 
 def _ways(found: list[list[Node]]) -> list[_Way]:
-    ways: dict[tuple[_Key, ...], _Way] = {}
+    ways: dict[tuple[Place, ...], _Way] = {}
     for chain in found:
-        path: dict[_Key, Node] = {}
-        again: set[_Key] = set()
+        path: dict[Place, Node] = {}
+        again: set[Place] = set()
         for node in chain:
-            key = (node.function, node.file, node.line)
+            key = place(node)
             if key in path:  # from its first time to this one it is a circle
                 again.add(key)
                 while next(reversed(path)) != key:
@@ -168,7 +165,7 @@ def _ways(found: list[list[Node]]) -> list[_Way]:
         way.recursive |= again
         way.calls += chain[-1].calls
         way.cut |= chain[-1].cut
-        if not any((n.function, n.file, n.line) == key for n in chain[:-1]):
+        if not any(place(n) == key for n in chain[:-1]):
             way.total_ns += chain[-1].total_ns
     return list(ways.values())
 
@@ -192,13 +189,13 @@ def merged(nodes: list[Node]) -> Node:
     todo = [(whole, nodes)]
     while todo:
         target, parts = todo.pop()
-        groups: dict[tuple[str, str, int], list[Node]] = {}
+        groups: dict[Place, list[Node]] = {}
         for part in parts:
             target.calls += part.calls
             target.total_ns += part.total_ns
             target.self_ns += part.self_ns
             for child in part.children:
-                groups.setdefault((child.function, child.file, child.line), []).append(child)
+                groups.setdefault(place(child), []).append(child)
         for group in groups.values():
             one = group[0]
             child = Node(one.function, one.module, one.file, one.line, 0, 0, 0)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from pyftrace.recording import function_ordinals
+from pyftrace.recording import function_ordinals, is_unnamed
 
 Described = tuple[str, str, str, int, int]  # name, module, file, line, column
 
@@ -37,8 +37,8 @@ class Functions:
         found = self._ids.get(function)
         if found is None:
             name, module, file, line, column = function
-            unnamed = name.endswith(">") and name != "<module>"
-            identity = (name, "" if file else module, file, line, column if unnamed else 0)
+            own = column if is_unnamed(name) else 0
+            identity = (name, "" if file else module, file, line, own)
             found = self._known.setdefault(identity, len(self._seen))
             if found == len(self._seen):
                 self._seen.append(function)
@@ -84,15 +84,13 @@ class Graph:
 
     def __init__(self, rows: list[tuple[Described | None, Described, int, int, int, int]]) -> None:
         functions = Functions()
-        edges: dict[tuple[int | None, int], Edge] = {}
-        for caller, function, *figures in rows:
-            pair = (
-                None if caller is None else functions.number(caller),
-                functions.number(function),
-            )
-            edges[pair] = edges.get(pair, Edge(*pair, 0, 0, 0, 0)).plus(*figures)
+        edges = [
+            Edge(None if caller is None else functions.number(caller), functions.number(function),
+                 *figures)
+            for caller, function, *figures in rows
+        ]  # fmt: skip
         self.functions = functions.all()
-        self.edges = sorted(edges.values(), key=lambda e: (-e.total_ns, -e.calls))
+        self.edges = sorted(edges, key=lambda e: (-e.total_ns, -e.calls))
 
     def totals(self) -> list[Edge]:
         """Of each function, whoever calls it."""

@@ -11,7 +11,7 @@ from pyftrace._version import __version__
 from pyftrace.commands.info import command_line, process_lines, state_rows
 from pyftrace.compare import Comparison, Figures
 from pyftrace.options import printable
-from pyftrace.recording import Node, Recording, function_ordinals
+from pyftrace.recording import Node, Place, Recording, function_ordinals
 
 NODES = 200_000  # of the tree, at most
 SPANS = 60_000  # of all threads together, at most
@@ -19,7 +19,6 @@ THREADS = 16  # in the timeline, at most
 FIGURES = ("calls", "resumes", "total_ns", "self_ns", "min_ns", "max_ns", "p50_ns", "p95_ns",
            "p99_ns")  # fmt: skip
 
-Place = tuple[str, str, str, int]  # module, name, file and line
 Progress = Callable[[int], None]
 
 
@@ -28,14 +27,19 @@ class Functions:
 
     def __init__(self) -> None:
         self._strings: dict[str, int] = {}
-        self._places: dict[Place, int] = {}
+        self._numbers: dict[Place, int] = {}
+        self._all: list[tuple[str, Place]] = []  # the module by which each was seen first
 
-    def number(self, place: Place) -> int:
-        return self._places.setdefault(place, len(self._places))
+    def number(self, module: str, name: str, file: str, line: int) -> int:
+        place = "" if file else module, name, file, line
+        if place not in self._numbers:
+            self._numbers[place] = len(self._all)
+            self._all.append((module, place))
+        return self._numbers[place]
 
     def columns(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {"module": [], "name": [], "file": [], "line": []}
-        for module, name, file, line in self._places:
+        for module, (_, name, file, line) in self._all:
             for key, text in (("module", module), ("name", name), ("file", file)):
                 found[key].append(self._string(printable(text)))
             found["line"].append(line)
@@ -82,7 +86,7 @@ class Parts:
             warnings.simplefilter("ignore")  # what it lacks is said at the end
             rows = report.rows
         for row in rows:
-            self.functions.number((row.module, row.function, row.file, row.line))
+            self.functions.number(row.module, row.function, row.file, row.line)
         self.taps.append(report)
         return {name: [getattr(row, name) for row in rows] for name in FIGURES}
 
@@ -121,8 +125,8 @@ class Parts:
         spans: Any,
     ) -> dict[str, Any]:  # fmt: skip
         numbers = [
-            self.functions.number((module, name + ordinals.get((name, file, line, column), ""),
-                                   file, line))
+            self.functions.number(module, name + ordinals.get((name, file, line, column), ""),
+                                  file, line)
             for name, module, file, line, column in functions
         ]  # fmt: skip
         spans.sort(key=lambda span: span[:2])
@@ -215,14 +219,14 @@ def compared(
     functions = Functions()
     changes = sorted(found.functions(), key=lambda c: (-abs(c.total_ns), c.module, c.function))
     for change in changes:
-        functions.number((change.module, change.function, change.file, change.line))
+        functions.number(change.module, change.function, change.file, change.line)
     table = _both(changes)
     nodes, left_out = largest(
         list(found.paths()),
         lambda change: change.depth,
         lambda change: max(side.total_ns for side in (change.a, change.b) if side),
     )
-    numbers = [functions.number((c.module, c.function, c.file, c.line)) for c in nodes]
+    numbers = [functions.number(c.module, c.function, c.file, c.line) for c in nodes]
     tree = {"depth": [c.depth for c in nodes], "function": numbers, "left_out": left_out}
     return {
         "kind": "diff",
@@ -256,7 +260,7 @@ def tree_columns(nodes: list[tuple[int, Node]], functions: Functions) -> dict[st
     """(depth, node) as columns; outermost calls have depth 0."""
     return {
         "depth": [depth - 1 for depth, _ in nodes],
-        "function": [functions.number((n.module, n.function, n.file, n.line)) for _, n in nodes],
+        "function": [functions.number(n.module, n.function, n.file, n.line) for _, n in nodes],
         "calls": [node.calls for _, node in nodes],
         "total_ns": [node.total_ns for _, node in nodes],
         "self_ns": [node.self_ns for _, node in nodes],
@@ -271,13 +275,15 @@ def largest(
     without a node those below it are left out too."""
     if len(nodes) <= most:
         return nodes, 0
-    least = sorted(map(size, nodes), reverse=True)[most - 1] + 1
+    least = sorted(map(size, nodes), reverse=True)[most - 1]
+    alike = most - sum(size(node) > least for node in nodes)  # those that still fit in
     kept: list[Any] = []
     skip = -1  # deeper than this is left out
     for node in nodes:
         if 0 <= skip < depth(node):
             continue
-        small = size(node) < least
+        alike -= size(node) == least
+        small = size(node) < least or (size(node) == least and alike < 0)
         skip = depth(node) if small else -1
         if not small:
             kept.append(node)

@@ -71,7 +71,6 @@ parse_triggers(struct ft_flight *flight, PyObject *tuple)
                                                         .give_back = give_back,
                                                         .ring = make_ring,
                                                         .dump = make_dump,
-                                                        .unmap = ft_run_unmap,
                                                         .ctx = flight};
     return 0;
 }

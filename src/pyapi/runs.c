@@ -73,11 +73,10 @@ ft_recording_run(PyObject *Py_UNUSED(module), PyObject *arg)
 
 /* As the options say, but in a ring of this process within their folder. */
 static struct ft_sink *
-flight_sink(struct ft_tap_object *self, const struct ft_tap_args *a, struct ft_run_head *run,
+flight_sink(struct ft_tap_object *self, const struct ft_tap_args *a,
             struct ft_record_options *options, int *error)
 {
     char *folder = NULL;
-    ft_run_unmap(run);
     self->flight = ft_flight_new(options->folder, a->dump_on, a->max_dumps);
     if (self->flight == NULL) {
         return NULL;
@@ -125,6 +124,7 @@ ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
         struct ft_record_options options = {
             .folder = PyBytes_AS_STRING(path),
             .run = run,
+            .unmap = ft_run_unmap,
             .args = a->args,
             .values = self->values.mode != FT_VALUES_NONE,
             .callers = a->callers,
@@ -134,8 +134,11 @@ ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
             .facts = facts,
             .nfacts = n,
         };
-        sink = a->dump_on ? flight_sink(self, a, run, &options, &error)
+        sink = a->dump_on ? flight_sink(self, a, &options, &error)
                           : ft_record_new(&options, &error);
+    }
+    if (run != NULL && (sink == NULL || a->dump_on)) {
+        ft_run_unmap(run);
     }
     if (error == FT_STOP_MAX_SIZE) {
         PyErr_SetString(PyExc_RuntimeError, "--max-size of the recording is reached");

@@ -74,3 +74,29 @@ ft_func_fini(struct ft_func *func)
     free(func->strings);
     func->strings = NULL;
 }
+
+bool
+ft_func_same_name(const struct ft_func *a, const struct ft_func *b)
+{
+    return a->line == b->line && ft_str_equal(a->name, b->name) && ft_str_equal(a->file, b->file)
+           && ((a->flags | b->flags) & FT_FUNC_C ? ft_str_equal(a->module, b->module) : true);
+}
+
+bool
+ft_func_is_unnamed(const struct ft_func *f)
+{
+    return f->name.len > 0 && f->name.s[f->name.len - 1] == '>' && !(f->flags & FT_FUNC_MODULE);
+}
+
+bool
+ft_func_same(const struct ft_func *a, const struct ft_func *b)
+{
+    return a == b
+           || (ft_func_same_name(a, b) && (a->column == b->column || !ft_func_is_unnamed(a)));
+}
+
+uint64_t
+ft_func_hash(const struct ft_func *f)
+{
+    return ft_str_hash(f->name) ^ ft_str_hash(f->file) * 31 ^ f->line;
+}

@@ -53,6 +53,15 @@ void ft_func_cut(struct ft_func_names *names);
 bool ft_func_init(struct ft_func *func, const struct ft_func_names *names);
 void ft_func_fini(struct ft_func *func);
 
+/* Whether both stand for one function of the program, as totals know it: file, name and line, of a C
+ * callable module and name. Processes describe each their own, and code that is run twice is
+ * another each time. */
+bool ft_func_same(const struct ft_func *a, const struct ft_func *b);
+uint64_t ft_func_hash(const struct ft_func *func);
+/* Lambdas and generator expressions of one line have one name: their column tells them apart. */
+bool ft_func_is_unnamed(const struct ft_func *func);
+bool ft_func_same_name(const struct ft_func *a, const struct ft_func *b);
+
 static inline struct ft_func *
 ft_func_ref(const struct ft_func *func)
 {

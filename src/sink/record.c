@@ -200,9 +200,9 @@ close_sink(struct ft_sink *sink)
     }
     ft_strbuf_fini(&r->facts);
     if (r->flight != NULL) {
-        r->flight->hooks.unmap(r->run);
         ft_record_flight_free(r->flight);
     }
+    r->unmap(r->run);
     free(r->known);
     free(r->funcs);
     free(r->folder);
@@ -295,6 +295,7 @@ ft_record_new(const struct ft_record_options *options, int *error)
     r->ring = options->ring;
     r->interpreter = options->interpreter;
     r->run = options->run;
+    r->unmap = options->unmap;
     r->shift = choose_shift();
     r->head = &r->nowhere;
     ft_strbuf_init(&r->facts);

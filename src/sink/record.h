@@ -33,7 +33,6 @@ struct ft_record_flight_options {
     /* A folder for this process's next ring, to be freed, and its run; ENOSPC: `room` bytes are not
      * free there. */
     int (*ring)(void *ctx, uint64_t room, char **folder, struct ft_run_head **run);
-    void (*unmap)(struct ft_run_head *run);
     /* A number for a dump; FT_STOP_MAX_DUMPS: there are enough. What is not used is given back. */
     int (*take)(void *ctx, uint32_t *number);
     void (*give_back)(void *ctx, uint32_t number);
@@ -61,7 +60,8 @@ void ft_record_flight_state(const struct ft_sink *sink, struct ft_record_flight_
 
 struct ft_record_options {
     const char *folder;          /* absolute; copied */
-    struct ft_run_head *run;     /* the run's own file, mapped shared; borrowed for good */
+    struct ft_run_head *run;     /* the run's own file, mapped shared; the sink's if it is made */
+    void (*unmap)(struct ft_run_head *run);
     bool args, values, callers;  /* payloads asked for */
     bool ccalls;
     uint64_t ring;               /* bytes kept of each thread, 0: all */

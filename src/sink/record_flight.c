@@ -95,7 +95,7 @@ define_reason(struct record *r, struct ft_str reason)
 static void
 move_to(struct record *r, char *folder, struct ft_run_head *run)
 {
-    r->flight->hooks.unmap(r->run);
+    r->unmap(r->run);
     free(r->folder);
     r->folder = folder;
     r->run = run;

@@ -89,7 +89,8 @@ struct record {
     uint64_t ring;
     uint64_t interpreter;
     int error;
-    struct ft_run_head *run; /* borrowed */
+    struct ft_run_head *run; /* owned, for `unmap` */
+    void (*unmap)(struct ft_run_head *run);
     char *folder; /* owned */
     char base_name[64]; /* of this process's files */
     bool forked; /* this process was forked from one that recorded */

@@ -2,6 +2,7 @@
 #include "sink/sums.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/ptrmap.h"
 
@@ -26,8 +27,56 @@ struct sums {
     bool chains; /* else pairs */
     struct ft_sum *sums; /* owned */
     size_t n, cap;
-    struct ft_ptrmap places; /* whose << 32 | function id + 1 -> sum */
+    struct ft_ptrmap places; /* see chain_of() and pair_of() */
+    const struct ft_func **ones; /* owned: by id, the one that stands for all that are the same */
+    size_t nones;
+    struct ft_ptrmap known; /* hash, or the next free number -> such a one */
 };
+
+static bool
+make_place(struct sums *s, uint32_t id)
+{
+    size_t n = s->nones ? s->nones : 64;
+    while (n <= id) {
+        n *= 2;
+    }
+    const struct ft_func **ones = realloc(s->ones, n * sizeof(*ones));
+    if (ones == NULL) {
+        return false;
+    }
+    memset(ones + s->nones, 0, (n - s->nones) * sizeof(*ones));
+    s->ones = ones;
+    s->nones = n;
+    return true;
+}
+
+static __attribute__((noinline)) const struct ft_func *
+find_one(struct sums *s, const struct ft_func *func)
+{
+    const struct ft_func *one = NULL;
+    uint64_t key = ft_func_hash(func);
+    do {
+        key = key + 1 > 0 ? key + 1 : 1;
+        uint64_t *known = ft_ptrmap_get(&s->known, key);
+        one = known ? (const struct ft_func *)(uintptr_t)*known : func;
+    } while (!ft_func_same(one, func));
+    if ((func->id < s->nones || make_place(s, func->id))
+        && (one != func || ft_ptrmap_put(&s->known, key, (uintptr_t)func))) {
+        s->ones[func->id] = one;
+    }
+    else {
+        ft_sink_unkept(&s->base, 1);
+    }
+    return one;
+}
+
+/* The function that stands for all that are the same. */
+static const struct ft_func *
+one_of(struct sums *s, const struct ft_func *func)
+{
+    bool known = func->id < s->nones && s->ones[func->id] != NULL;
+    return known ? s->ones[func->id] : find_one(s, func);
+}
 
 /* 0: no memory. */
 static uint32_t
@@ -112,11 +161,12 @@ make_room(struct sums *s, struct lane *lane)
 }
 
 static const struct open *
-push(struct sums *s, struct lane *lane, const struct ft_func *func, uint64_t since)
+push(struct sums *s, struct lane *lane, const struct ft_func *called, uint64_t since)
 {
     if (!make_room(s, lane)) {
         return NULL;
     }
+    const struct ft_func *func = one_of(s, called);
     uint32_t sum = sum_on_top(s, lane, func);
     uint64_t key = mark(s, lane, func, sum);
     bool again = key != 0 && ft_ptrmap_get(&lane->open, key) != NULL;
@@ -219,6 +269,8 @@ close_sink(struct ft_sink *sink)
 {
     struct sums *s = (struct sums *)sink;
     ft_ptrmap_fini(&s->places);
+    ft_ptrmap_fini(&s->known);
+    free(s->ones);
     free(s->sums);
     free(s);
 }
@@ -251,10 +303,11 @@ fold(struct ft_sink *sink, const struct ft_sink *from)
         const struct ft_sum *sum = &one->sums[i];
         uint32_t parent = places[sum->parent];
         if (!s->chains) {
-            places[i] = pair_of(s, sum->caller, sum->func);
+            const struct ft_func *caller = sum->caller ? one_of(s, sum->caller) : NULL;
+            places[i] = pair_of(s, caller, one_of(s, sum->func));
         }
         else if (sum->parent == 0 || parent != 0) {
-            places[i] = chain_of(s, parent, sum->func);
+            places[i] = chain_of(s, parent, one_of(s, sum->func));
         }
         ft_sink_unkept(sink, places[i] == 0);
         add(&s->sums[places[i]], sum);
@@ -290,6 +343,7 @@ sums_new(bool chains)
     s->cap = 64;
     s->n = 1;
     ft_ptrmap_init(&s->places);
+    ft_ptrmap_init(&s->known);
     return &s->base;
 }
 

@@ -41,35 +41,15 @@ map_rows(struct ft_table_rows *rows, size_t most, uint32_t **places, size_t *mas
 
 /* ---- merging --------------------------------------------------------------------------------- */
 
-static bool
-same_name(const struct ft_func *a, const struct ft_func *b)
-{
-    return a->line == b->line && ft_str_equal(a->name, b->name) && ft_str_equal(a->file, b->file)
-           && ((a->flags | b->flags) & FT_FUNC_C ? ft_str_equal(a->module, b->module) : true);
-}
-
-/* Lambdas and generator expressions of one line are told apart by their column. */
-static bool
-is_unnamed(const struct ft_func *f)
-{
-    return f->name.len > 0 && f->name.s[f->name.len - 1] == '>' && !(f->flags & FT_FUNC_MODULE);
-}
-
-static bool
-same_identity(const struct ft_func *a, const struct ft_func *b)
-{
-    return a == b || (same_name(a, b) && (a->column == b->column || !is_unnamed(a)));
-}
-
 static struct ft_table_row *
 row_of(struct ft_table_rows *rows, uint32_t *places, size_t mask, size_t most,
        const struct ft_func *func)
 {
-    uint64_t hash = ft_str_hash(func->name) ^ ft_str_hash(func->file) * 31 ^ func->line;
+    uint64_t hash = ft_func_hash(func);
     size_t at = (size_t)(hash ^ hash >> 29) & mask;
     for (; places[at] != 0; at = (at + 1) & mask) {
         struct ft_table_row *row = &rows->rows[places[at] - 1];
-        if (same_identity(row->func, func)) {
+        if (ft_func_same(row->func, func)) {
             return row;
         }
     }
@@ -191,13 +171,13 @@ number_lambdas(struct ft_table_rows *rows)
 {
     for (size_t i = 0; i < rows->n; i++) {
         struct ft_table_row *row = &rows->rows[i];
-        if (!is_unnamed(row->func)) {
+        if (!ft_func_is_unnamed(row->func)) {
             continue;
         }
         uint32_t others = 0, before = 0;
         for (size_t j = 0; j < rows->n; j++) {
             const struct ft_func *other = rows->rows[j].func;
-            if (j != i && same_name(other, row->func)) {
+            if (j != i && ft_func_same_name(other, row->func)) {
                 others++;
                 before += other->column < row->func->column;
             }

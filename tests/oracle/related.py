@@ -155,9 +155,9 @@ def apart(wanted: list, got: list) -> str:
 def counts_agree(programs: list[Program], path: Path, profiled: list[dict]) -> list[str]:
     """The live report, the report of a recording and setprofile count alike."""
     tap = watch.tapped("report", programs)
-    live = {row[:5]: row[5:7] for row in tap.rows()}
+    live = {row[:6]: row[6:8] for row in tap.rows()}
     recorded = pyftrace.Recording(path).report()
-    loaded = {row[:5]: row[5:7] for row in recorded._tap.rows()}
+    loaded = {row[:6]: row[6:8] for row in recorded._tap.rows()}
     failures = []
     if live != loaded:
         failures.append(
