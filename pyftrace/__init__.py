@@ -10,6 +10,9 @@
 - ``%load_ext pyftrace``, then ``%pyftrace expression`` and ``%%pyftrace`` in notebooks
 
 Keywords are the command line's options: ``pyftrace -h`` lists them.
+
+(PYTEST_DONT_REWRITE: no assert here is pytest's to rewrite, which it would complain of when it is
+itself traced.)
 """
 
 from pyftrace._version import __version__

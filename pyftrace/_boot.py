@@ -82,10 +82,14 @@ def own_folders() -> tuple[str, ...]:
     return tuple(dict.fromkeys([here, os.path.realpath(here)]))
 
 
+# At a prompt, in a cell, in a doctest; as the engine has it (filter.c).
+_TYPED = ("<stdin>", "<python-input-", "<console>", "<pyshell#", "<ipython-input-", "<doctest ")
+
+
 def is_library(file: str) -> bool:
     """Whether code of that file is a library's, as far as its name says."""
     if file.startswith("<"):
-        return not file.startswith("<ipython-input-")
+        return not file.startswith(_TYPED)
     parts = file.split("/")
     return (
         "site-packages" in parts

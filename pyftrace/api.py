@@ -95,10 +95,17 @@ class _Shared:
 _shared = _Shared()
 
 
+class _Entered(Protocol):
+    """A tap, most often."""
+
+    def leave(self) -> None:
+        """Once for each time that it was entered."""
+
+
 class _Entering(Protocol):
     """What a decorated function's wrapper holds: a way into its tap, around what runs of it."""
 
-    def enter(self) -> _engine.Tap:
+    def enter(self) -> _Entered:
         """The tap, entered."""
 
 

@@ -50,7 +50,7 @@ def checked(name: str, text: str) -> "tuple[str, str, int]":
 # Their default ends the program at once, or what they tell happens again: a handler helps nobody.
 _NEVER = ("KILL", "STOP", "SEGV", "BUS", "FPE", "ILL", "ABRT")
 # Without a handler of the program's they mean nothing to it; others do what they do untraced.
-_FREE = ("USR1", "USR2")
+_FREE = ("USR1", "USR2", "CHLD", "CONT", "URG", "WINCH")
 
 
 def _signal_number(name: str, text: str) -> int:
@@ -58,7 +58,7 @@ def _signal_number(name: str, text: str) -> int:
     number = getattr(_signal, f"SIG{text}", None) if text.isalnum() else None
     if not isinstance(number, int):
         raise opts.OptionError(f"{name}: '{text}' is no signal; USR1 is")
-    if text in _NEVER:
+    if number in [getattr(_signal, f"SIG{never}") for never in _NEVER]:
         raise opts.OptionError(
             f"{name}: SIG{text} cannot be waited for; after a crash the ring is there"
         )
@@ -86,21 +86,35 @@ class Watch:
         self._tap = tap
         self._number = number
         self._name = name.upper().removeprefix("SIG")
+        self._over = False
         self._before = _signal.signal(number, self)
 
     def __call__(self, number: int, frame: object) -> None:
-        self._tap.dump(f"signal {self._name}")
-        if callable(self._before):
-            self._before(number, frame)
-        elif self._before == _signal.SIG_DFL and self._name not in _FREE:
+        if not self._over:
+            self._tap.dump(f"signal {self._name}")
+        before = self._handler()
+        if callable(before):
+            before(number, frame)
+        elif before == _signal.SIG_DFL and (self._over or self._name not in _FREE):
             _signal.signal(number, _signal.SIG_DFL)
             os.kill(os.getpid(), number)
+            _signal.signal(number, self)  # it was not the end: a stop that is over, say
+
+    def _handler(self) -> "Any":
+        """The program's own."""
+        before = self._before
+        while isinstance(before, Watch) and before._over:
+            before = before._before
+        return before
 
     def end(self) -> None:
-        """The program's own handler again, unless it has set another meanwhile."""
-        if _signal.getsignal(self._number) is self and self._before is not None:
+        """The program's own handler again, unless another has been set meanwhile: that one may
+        hand on to this."""
+        self._over = True
+        before = self._handler()
+        if _signal.getsignal(self._number) is self and before is not None:
             try:
-                _signal.signal(self._number, self._before)
+                _signal.signal(self._number, before)
             except ValueError:
                 pass  # not the main thread: this one stays, and hands on
 
@@ -108,7 +122,8 @@ class Watch:
 def watch_signals(tap: "Tap", options: "opts.Options") -> "list[Watch]":
     """One for each signal that is a reason. ValueError but in the main thread."""
     reasons = [checked("--dump-on", text) for text in options.dump_on]
-    return [Watch(tap, number, name) for kind, name, number in reasons if kind == "signal"]
+    signals = {number: name for kind, name, number in reasons if kind == "signal"}
+    return [Watch(tap, number, name) for number, name in signals.items()]
 
 
 def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:

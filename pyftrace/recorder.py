@@ -28,21 +28,25 @@ class _Record:
         self._options = api._options(options, record=True)
         self._all = threads == "all"
         self._path = path
+        self.path = path  # where it is, once it is entered
         self._tap: _engine.Tap | None = None
+        self._over = False  # the process is ending
         self._watches: list[flight.Watch] = []
         self._lock = threading.Lock()
 
-    def _open(self, options: Options) -> _engine.Tap:
+    def _open(self, options: Options, stacklevel: int) -> _engine.Tap:
         """The directory is made, an older recording of ours rotated; OSError when it cannot be."""
         facts = run_facts(join(sys.orig_argv))
         size = self._options.max_size
         try:
-            path, run_id, _ = folder.prepare(
+            self.path, run_id, note = folder.prepare(
                 _engine, self._path, os.getpid(), size, False, facts, inside=True
             )
         except folder.FolderError as error:
             raise OSError(str(error)) from None
-        tap = open_recorder(_engine, path, options, run_id)
+        if note is not None:
+            _warn(note, stacklevel + 1)
+        tap = open_recorder(_engine, self.path, options, run_id)
         if options.dump_on:
             flight.end_in_children(tap, lambda: self._close(tap))
             try:
@@ -55,9 +59,8 @@ class _Record:
     def _close(self, tap: _engine.Tap) -> None:
         state = tap.flight
         flight.forget_children(tap)
-        for watch in self._watches:
-            watch.end()
-        self._watches = []
+        while self._watches:
+            self._watches.pop().end()
         tap.close()
         if state is not None:
             flight.remove_ring(state[0])
@@ -83,11 +86,15 @@ class _Record:
     def __enter__(self) -> Self:
         if self._tap is not None:
             raise RuntimeError("this recording is entered already; make another")
-        tap = self._open(self._options)
-        if self._all:
-            tap.attach()
-        else:
-            tap.enter()
+        tap = self._open(self._options, 3)
+        try:
+            if self._all:
+                tap.attach()
+            else:
+                tap.enter()
+        except BaseException:
+            self._close(tap)
+            raise
         self._tap = tap
         return self
 
@@ -104,21 +111,36 @@ class _Record:
             self._close(tap)
             reason = tap.recorded[3]
             if reason:
-                import warnings
-
-                warnings.warn(
-                    f"the recording stopped: {reason}; {tap.recorded[1]} events are missing",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                lost = tap.recorded[1]
+                _warn(f"the recording stopped: {reason}; {lost} events are missing", 3)
 
     # ---- decorator -------------------------------------------------------------------------------
 
     def __call__(self, func: Callable[P, R]) -> Callable[P, R]:
         if not callable(func):
             raise TypeError(f"record() decorates a function, not {type(func).__name__}")
+        atexit.register(self._end)  # now: what the program does at its end comes before
         wrapped: Callable[P, R] = api._decorate(func, self._options, lambda o: _Switch(self, o))
         return wrapped
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over = True
+            if self._tap is not None:
+                self._close(self._tap)
+
+
+def _warn(message: str, stacklevel: int) -> None:
+    import warnings
+
+    warnings.warn(message, RuntimeWarning, stacklevel=stacklevel)
+
+
+class _Nothing:
+    """In place of a tap where nothing is recorded any more."""
+
+    def leave(self) -> None:
+        """As a tap's."""
 
 
 class _Switch:
@@ -129,16 +151,17 @@ class _Switch:
         self._record = record
         self._options = options
 
-    def enter(self) -> _engine.Tap:
+    def enter(self) -> api._Entered:
         """The tap, entered."""
         record = self._record
+        if record._over:
+            return _Nothing()
         tap = record._tap
         if tap is None:
             with record._lock:
                 tap = record._tap
                 if tap is None:
-                    tap = record._tap = record._open(self._options)
-                    atexit.register(record._close, tap)
+                    tap = record._tap = record._open(self._options, 4)
         if record._all:
             tap.watch_all()
         tap.enter()
@@ -151,10 +174,12 @@ def record(
     """Write a recording: of a ``with`` block, or of the calls of a decorated function.
 
     ``path`` is a directory; an older recording there is renamed to ``path.old``, anything else is
-    refused with OSError. A block sees the calling thread, a decorated function its own calls,
-    ``threads="all"`` all threads. Other keywords are the command line's: ``args=True``,
-    ``values="safe"``, ``callers=True``, ``function="parse*"``, ``ring="4M"``. Processes forked
-    meanwhile join the recording; others are recorded by ``pyftrace record``.
+    refused with OSError. Where another program is writing it goes to ``path.PID``, with a
+    RuntimeWarning; ``path`` of what ``record()`` gives is where it is. A block sees the calling
+    thread, a decorated function its own calls, ``threads="all"`` all threads. Other
+    keywords are the command line's: ``args=True``, ``values="safe"``, ``callers=True``,
+    ``function="parse*"``, ``ring="4M"``. Processes forked meanwhile join the recording; others are
+    recorded by ``pyftrace record``.
 
     With ``dump_on`` it is a flight recorder: the ring is kept only when something happens, as
     ``path/dump-N``, at most ``max_dumps`` times: ``dump_on=["exception", "slow:handle:200ms",

@@ -167,7 +167,7 @@ class Report:
             raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
         if self._is_own_code_only() and all(map(is_library, files)):
             raise LookupError(
-                f"'{pattern}' is a library's and was not counted; to count it:"
+                f"'{pattern}' is a library's or generated and was not counted; to count it:"
                 f" pyftrace.report(function='{pattern}')"
             )
         return Calls(0, list)

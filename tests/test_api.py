@@ -464,6 +464,34 @@ def test_stop_when_somebody_gave_our_tool_id_back(python: Run):
     assert "is not in use" in done.stdout and done.stdout.endswith("Returning f-> None\n-1\n")
 
 
+def test_what_is_typed_at_a_prompt_is_the_users(python: Run):
+    typed = (
+        "import pyftrace\ndef inner(y): return y * 2\n\ndef func(x): return inner(x)\n\n"
+        "traced = pyftrace.trace(func)\nanswer = traced(1)\n"
+        "with pyftrace.report() as r: answer = func(2)\n\nr.calls('inner')\n"
+    )
+    done = python("-i", "-", input=typed)
+    assert re.sub(r":\d+( from .*)?", "", done.stdout) == (
+        "Called func\n    Called inner\n    Returning inner-> 2\nReturning func-> 2\n"
+        "1 (by __main__.func 1)\n"
+    ), done.stderr
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["<stdin>", "<stdin>-3", "<python-input-7>", "<console>", "<pyshell#2>", "<doctest a[0]>"],
+)
+def test_a_name_that_a_prompt_gives_is_no_librarys(file: str):
+    exec(compile("def f(): g()\ndef g(): pass", file, "exec"), names := {})
+    exec(compile("def f(): g()\ndef g(): pass", "<string>", "exec"), generated := {})
+    with pyftrace.report() as r:
+        names["f"]()
+        generated["f"]()
+    assert [(row.function, row.file, row.calls) for row in r.rows if row.function in "fg"] == [
+        ("f", file, 1), ("g", file, 1),
+    ]  # fmt: skip
+
+
 def test_report_calls_refuses_a_library_that_it_did_not_count():
     """0 would pass a test that means "at most 3"."""
     import textwrap

@@ -6,11 +6,15 @@ import gc
 import inspect
 import io
 import os
+import signal
+import subprocess
+import sys
 import threading
 import weakref
 from pathlib import Path
 
 import pytest
+from conftest import clean_environment
 
 import pyftrace
 from pyftrace import _engine
@@ -421,3 +425,61 @@ def test_a_tap_that_is_kept_by_what_it_tells_goes_with_it(kind: str):
     del keeper
     gc.collect()
     assert gone() is None
+
+
+def test_a_recording_is_found_wherever_the_program_goes(where: Path, tmp_path: Path, monkeypatch):
+    with pyftrace.record(where):
+        twice(1)
+    monkeypatch.chdir(tmp_path)
+    recording = pyftrace.open(where.name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert [row.calls for row in recording.report(sort="calls").rows] == [2, 1]
+    assert recording.damage == [] and recording.info["state"] == "COMPLETE"
+
+
+def test_what_is_called_at_the_end_of_the_process_is_recorded_or_just_called(
+    tmp_path: Path, python
+):
+    (tmp_path / "app.py").write_text(
+        "import atexit\natexit.register(lambda: save('late'))\nimport pyftrace\n"
+        "@pyftrace.record('run.data')\ndef save(when): print(when)\n"
+        "atexit.register(lambda: save('at the end'))\nsave('now')\n"
+    )
+    done = python("app.py")
+    assert (done.stdout, done.stderr) == ("now\nat the end\nlate\n", "")
+    assert names(tmp_path / "run.data") == [("start", "save"), ("return", "save")] * 2
+
+
+def test_where_another_writes_it_goes_elsewhere_and_says_so(where: Path):
+    script = f"import pyftrace\nwith pyftrace.record({str(where)!r}): input(), print('over')\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cwd=where.parent, env=clean_environment(),
+    ) as other:  # fmt: skip
+        assert other.stdin is not None
+        while not list(where.glob("*.defs")):
+            assert other.poll() is None
+        recording = pyftrace.record(where)
+        there = rf"this one goes to .*{os.getpid()}"
+        with pytest.warns(RuntimeWarning, match=there) as said, recording:
+            twice(1)
+        other.stdin.write(b"\n")
+    assert said[0].filename == __file__
+    assert recording.path == f"{where}.{os.getpid()}"
+    assert names(recording.path)[0] == ("start", "twice")
+
+
+def test_a_block_that_cannot_begin_leaves_nothing(where: Path):
+    taken = [i for i in range(6) if sys.monitoring.get_tool(i) is None]
+    before = signal.getsignal(signal.SIGUSR1)
+    for i in taken:
+        sys.monitoring.use_tool_id(i, "another")
+    try:
+        with pytest.raises(RuntimeError), pyftrace.record(where, dump_on="signal:USR1"):
+            pass
+    finally:
+        for i in taken:
+            sys.monitoring.free_tool_id(i)
+    assert signal.getsignal(signal.SIGUSR1) is before
+    assert not where.exists()

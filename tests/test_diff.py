@@ -239,6 +239,16 @@ def test_recordings_with_other_options_are_noted(pyftrace: Run, tmp_path: Path):
     )
 
 
+def test_the_programs_own_words_are_none_of_ours(pyftrace: Run, python: Run, tmp_path: Path):
+    text = "import sys, pyftrace\ndef f(): pass\nif sys.argv[1:2] == ['--libs']:\n" \
+        "    with pyftrace.record('b.data'): f()\nelse: f()\n"  # fmt: skip
+    (tmp_path / "app.py").write_text(text)
+    assert pyftrace("record", "-q", "-o", "a.data", "app.py", "it's", '"', "\\").returncode == 0
+    assert python("app.py", "--libs").returncode == 0
+    done = pyftrace("diff", "a.data", "b.data")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_functions_of_one_name_are_told_apart(pyftrace: Run, tmp_path: Path):
     text = "def f(): return 1\nf()\n{}def f(): return 2\nf(); f()\n"
     a = record(pyftrace, tmp_path, "a", text.format(""))

@@ -297,6 +297,7 @@ def test_fork_and_exec(pyftrace: Run, tmp_path: Path):
         (["--dump-on", "slow:f[:1s"], "bad pattern 'f['"),
         (["--dump-on", "signal:NOPE"], "'NOPE' is no signal; USR1 is"),
         (["--dump-on", "signal:KILL"], "SIGKILL cannot be waited for; after a crash the ring is"),
+        (["--dump-on", "signal:IOT"], "SIGIOT cannot be waited for; after a crash the ring is"),
         (["--dump-on", "signal:SEGV"], "SIGSEGV cannot be waited for; after a crash the ring is"),
         (["--dump-on", "exception:"], "'exception:' names no type"),
         (["--max-dumps", "3"], "--max-dumps goes with --dump-on"),
@@ -409,6 +410,42 @@ def test_signals_do_what_they_do_untraced(pyftrace: Run, tmp_path: Path):
     done = pyftrace("record", "--dump-on", "signal:INT", "app.py")
     assert done.returncode == -signal.SIGINT and "KeyboardInterrupt" in done.stderr
     assert api.open(tmp_path / "pyftrace.data").dumped == "signal INT"
+
+
+@pytest.mark.parametrize("name", ["USR1", "WINCH", "CONT"])
+def test_a_signal_that_ends_nothing_dumps_each_time(
+    name: str, tmp_path: Path, nothing_left_on: None
+):
+    number = signal.Signals[f"SIG{name}"]
+    before = signal.getsignal(number)
+    reasons = [f"signal:{name}", f"signal:sig{name}"]  # the same one
+    with api.record(tmp_path / "data", dump_on=reasons):
+        for n in range(3):
+            work(n)
+            os.kill(os.getpid(), number)
+    assert names(tmp_path / "data")[:3] == ["dump-1", "dump-2", "dump-3"]
+    assert signal.getsignal(number) is before
+
+
+def test_recorders_may_end_in_any_order(tmp_path: Path, nothing_left_on: None):
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append("the program's own"))
+    try:
+        first, second = (
+            api.record(tmp_path / name, dump_on="signal:USR1") for name in ("first", "second")
+        )
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        work(1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        second.__exit__(None, None, None)
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        own = signal.signal(signal.SIGUSR1, before)
+    assert seen == ["the program's own"] * 2
+    assert getattr(own, "__name__", "") == "<lambda>"
+    assert (names(tmp_path / "first"), names(tmp_path / "second")[:1]) == ([], ["dump-1"])
 
 
 def test_no_room_for_a_new_ring(pyftrace: Run, tmp_path: Path):
@@ -541,7 +578,8 @@ def test_signals_are_the_main_threads(tmp_path: Path, nothing_left_on: None):
 def test_two_at_a_time_do_not_meet(tmp_path: Path, nothing_left_on: None):
     with api.record(tmp_path / "data", dump_on="exception") as first:
         work(1)
-        with api.record(tmp_path / "data", dump_on="exception") as second:
+        second = api.record(tmp_path / "data", dump_on="exception")
+        with pytest.warns(RuntimeWarning, match="this one goes to"), second:
             work(2)
             second_dump = second.dump()
         first_dump = first.dump()

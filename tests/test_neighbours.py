@@ -63,6 +63,16 @@ def test_coverage_at_the_same_time(python: Run, script: Path, core: str):
     assert "Called branch:1 from line 8" in done.stdout, done.stderr
 
 
+def test_pytest_has_nothing_to_complain_of(python: Run, tmp_path: Path):
+    (tmp_path / "test_one.py").write_text("def double(n): return 2 * n\n"
+                                          "def test_it(): assert double(2) == 4\n")  # fmt: skip
+    words = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "test_one.py"]
+    done = python(*words, env={"PYFTRACE": "-o tree.txt"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning" not in done.stdout
+    assert "Called double:1 from line 2" in (tmp_path / "tree.txt").read_text()
+
+
 def test_pdb_at_the_same_time(python: Run, script: Path):
     typed = "b branch\nc\np x\nc\nq\n"
     plain = python("-m", "pdb", str(script), input=typed)

@@ -45,6 +45,12 @@ def on_a_terminal(folder: Path, *words: str, **env: str) -> tuple[int, str, str]
     return process.returncode, b"".join(shown).decode().replace("\r\n", "\n"), said
 
 
+def test_no_pager_is_an_empty_word_too(recorded: Path):
+    for pager in ("", " ", "cat"):
+        status, shown, said = on_a_terminal(recorded, "report", PAGER=pager)
+        assert (status, said) == (0, "") and "Function Name" in shown
+
+
 @pytest.mark.parametrize("words", [["replay"], ["report"], ["graph"], ["replay", "--no-pager"]])
 def test_the_pager_gets_what_a_pipe_would(words: list[str], recorded: Path, pyftrace: Run):
     plain = pyftrace(*words).stdout

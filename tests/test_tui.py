@@ -366,8 +366,10 @@ def test_a_ring_a_killed_program_and_an_empty_recording(tmp_path: Path, pyftrace
         assert tree(pilot) == rows
 
     async def empty(pilot: Pilot) -> None:
-        await press(pilot, "f", "s", "t", "escape", "n", "G", "slash", "escape")
-        assert pilot.app.is_running
+        await press(pilot, "f", "s", "t", "escape", "n", "G", "slash", "enter", "escape")
+        assert pilot.app.is_running and pilot.app.focused is None
+        await press(pilot, "q")
+        assert not pilot.app.is_running
 
     drive(tmp_path / "killed", killed)
     drive(tmp_path / "ring", rung)

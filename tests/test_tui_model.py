@@ -8,7 +8,7 @@ import pytest
 
 import pyftrace as api
 from pyftrace.tui import model
-from pyftrace.tui.model import ALL, Row, Tree, call_at, functions_of, search, tasks_of
+from pyftrace.tui.model import ALL, Functions, Row, Tree, call_at, search, tasks_of
 
 ENTERS = ("start", "resume", "throw", "c_call")
 APP = """\
@@ -111,7 +111,7 @@ def test_rows_that_left_the_screen_are_forgotten_and_read_again(
 
 def test_a_text_leads_to_the_call_that_has_it(recorded: Path):
     tree, events = tree_of(recorded)
-    functions = functions_of(api.open(recorded)._engine)
+    functions = Functions(api.open(recorded)._engine).by_id
 
     def found(text: str, backward: bool) -> Row:
         *_, (place, _) = search(tree.outline, text, 0, tree.events, backward)

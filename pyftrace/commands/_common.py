@@ -295,7 +295,7 @@ def output(file: str | None, pager: bool = True) -> Iterator[int]:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "standard output is closed; use -o FILE")
     sys.stdout.flush()
-    command = os.environ.get("PAGER", "less") if pager and sys.stdout.isatty() else ""
+    command = os.environ.get("PAGER", "less").strip() if pager and sys.stdout.isatty() else ""
     if command in ("", "cat") or shutil.which(command.split()[0]) is None:
         yield 1
         return

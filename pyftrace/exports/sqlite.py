@@ -137,7 +137,8 @@ def _gone_unless_whole(path: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         raise
     finally:
         for number in taken:

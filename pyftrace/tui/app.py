@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -23,12 +24,12 @@ from pyftrace.totals import Row as Total
 from pyftrace.totals import matches
 from pyftrace.tui.model import (
     ALL,
+    Functions,
     Row,
     Tasks,
     Tree,
     Wanted,
     call_at,
-    functions_of,
     search,
     tasks_of,
 )
@@ -98,7 +99,8 @@ class Pyftrace(App[None]):
         self.set_class(plain, "plain")
         self._plain: list[LineFilter] = [Plain()] if plain else []
         self.recording = recording
-        self.functions = functions_of(recording._engine)
+        self._known = Functions(recording._engine)
+        self.functions = self._known.by_id
         self._threads = [t for t in recording.threads if t["events"] or t["missing"]]
         self._thread: dict[str, Any] = self._threads[0] if self._threads else {}
         self._range: tuple[int, int] = (0, 0)
@@ -131,7 +133,9 @@ class Pyftrace(App[None]):
             with VerticalScroll(id="source"):
                 yield Static(id="text")
         yield Static(id="details")
-        yield Input(id="ask", compact=True)
+        ask = Input(id="ask", compact=True)
+        ask.can_focus = bool(self._threads)  # it is hidden, and would have the keys else
+        yield ask
         yield Footer(compact=True)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -271,6 +275,8 @@ class Pyftrace(App[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The answer."""
+        if not self._threads:
+            return
         event.input.display = False
         self.view.focus()
         text = event.value.strip()
@@ -438,7 +444,8 @@ class Pyftrace(App[None]):
             self._say(self.note, f"counting: {100 * events // total} %")
 
         try:
-            rows = Recording(self.recording.path).report(progress=progress).rows
+            report = Recording(self.recording.path).report(progress=progress)
+            rows = self._known.totals(report)
         except (KeyboardInterrupt, OSError):
             return
         except MemoryError:
@@ -476,10 +483,10 @@ class Pyftrace(App[None]):
     def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
         """To the next call of that function."""
         row = self._totals[event.cursor_row]
+        name = printable(row.function)
         self._want({id for id, f in self.functions.items()
-                    if (f.path, f.line) == (row.file, row.line)
-                    and (f.line or f.name == printable(row.function))},
-                   printable(row.function))  # fmt: skip
+                    if (f.path, f.line, f.name) == (row.file, row.line, name)
+                    and (f.line or f.module == printable(row.module))}, name)  # fmt: skip
 
     def action_function(self) -> None:
         """From the selected call to its row in the table."""
@@ -523,8 +530,11 @@ class Pyftrace(App[None]):
         text = self.query_one("#text", Static)
         try:
             changed = os.stat(f.path).st_mtime_ns > self.recording.run["wall_ns"]
+            if not os.path.isfile(f.path):
+                raise OSError  # a pipe would wait for somebody to write
             with open(f.path, encoding="utf-8", errors="replace") as file:
-                source = [printable(s.expandtabs(4).rstrip("\n")) for s in file][: line + 1000]
+                some = islice(file, line + 1000)
+                source = [printable(s.expandtabs(4).rstrip("\n")) for s in some]
         except (OSError, ValueError):
             text.update(Text(f"no source: {f.file or 'a C function'}"))
             return

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from pyftrace import _engine
 from pyftrace.options import printable
+from pyftrace.recording import function_ordinals
+from pyftrace.totals import Report
+from pyftrace.totals import Row as Total
 
 ALL = 1 << 30  # levels: unfold everything below
 BATCH = 64  # rows read at once
@@ -320,12 +323,29 @@ class Tree:
         return next((row for row in rows.rows if row.at == place and not row.lost), None)
 
 
-def functions_of(recording: "_engine.Recording") -> dict[int, Function]:
-    """By the id of rows."""
-    return {
-        id: Function(printable(name), printable(module), printable(file), line, file)
-        for id, (name, module, file, line, _) in recording.functions().items()
-    }
+class Functions:
+    """Those of a recording, lambdas of one line numbered alike in the tree and the table."""
+
+    def __init__(self, recording: "_engine.Recording") -> None:
+        found = recording.functions()
+        self._numbers = function_ordinals(
+            (name, file, line, column) for name, _, file, line, column in found.values()
+        )
+        self.by_id = {
+            id: Function(printable(self._named(name, file, line, column)), printable(module),
+                         printable(file), line, file)
+            for id, (name, module, file, line, column) in found.items()
+        }  # fmt: skip
+
+    def _named(self, name: str, file: str, line: int, column: int) -> str:
+        return name + self._numbers.get((name, file, line, column), "")
+
+    def totals(self, report: Report) -> list[Total]:
+        """Its rows."""
+        return [
+            row._replace(function=self._named(name, row.file, row.line, column))
+            for row, name, column in report._placed()
+        ]
 
 
 def search(

@@ -3,6 +3,7 @@
 #include "engine/filter.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/pattern.h"
 
@@ -45,6 +46,21 @@ has_part(struct ft_str file, struct ft_str part)
     return false;
 }
 
+/* What somebody typed: at a prompt, in a cell of a notebook in a terminal (those of a kernel have a
+ * path of their own), in a doctest. */
+static bool
+is_typed(struct ft_str file)
+{
+    static const char *const typed[] = {"<stdin>",   "<python-input-",  "<console>",
+                                        "<pyshell#", "<ipython-input-", "<doctest "};
+    for (size_t i = 0; i < sizeof(typed) / sizeof(typed[0]); i++) {
+        if (starts_with(file, (struct ft_str){typed[i], strlen(typed[i])})) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum ft_origin
 ft_origin_of_file(const struct ft_paths *paths, struct ft_str file)
 {
@@ -56,8 +72,7 @@ ft_origin_of_file(const struct ft_paths *paths, struct ft_str file)
         if (starts_with(file, FT_STR("<frozen "))) {
             return FT_ORIGIN_STDLIB;
         }
-        /* A cell of a notebook in a terminal; those of a kernel have a path of their own. */
-        return starts_with(file, FT_STR("<ipython-input-")) ? FT_ORIGIN_USER : FT_ORIGIN_TEXT;
+        return is_typed(file) ? FT_ORIGIN_USER : FT_ORIGIN_TEXT;
     }
     if (under_any(file, paths->own, paths->nown)) {
         return FT_ORIGIN_PYFTRACE;
