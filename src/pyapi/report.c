@@ -27,10 +27,10 @@ row_tuple(const struct ft_table_row *r, bool percentiles)
 {
     PyObject *spread = percentiles ? Py_BuildValue("(KKK)", r->p50, r->p95, r->p99)
                                    : Py_BuildValue("(OOO)", Py_None, Py_None, Py_None);
-    PyObject *row =
-        Py_BuildValue("(NNNIIIKKKKKK)", ft_name_to_str(r->func->name),
-                      ft_name_to_str(r->func->module), ft_name_to_str(r->func->file), r->func->line,
-                      r->func->column, r->ordinal, r->calls, r->resumes, r->total, r->self, r->min, r->max);
+    PyObject *row = Py_BuildValue("(NNNIIIKKKKKK)", ft_name_to_str(r->func->name),
+                                  ft_name_to_str(r->func->module), ft_name_to_str(r->func->file),
+                                  r->func->line, r->func->column, r->ordinal, r->calls, r->resumes,
+                                  r->total, r->self, r->min, r->max);
     PyObject *whole = spread && row ? PySequence_Concat(row, spread) : NULL;
     Py_XDECREF(spread);
     Py_XDECREF(row);

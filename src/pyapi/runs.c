@@ -134,8 +134,8 @@ ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a)
             .facts = facts,
             .nfacts = n,
         };
-        sink = a->dump_on ? flight_sink(self, a, &options, &error)
-                          : ft_record_new(&options, &error);
+        sink =
+            a->dump_on ? flight_sink(self, a, &options, &error) : ft_record_new(&options, &error);
     }
     if (run != NULL && (sink == NULL || a->dump_on)) {
         ft_run_unmap(run);

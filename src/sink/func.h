@@ -53,8 +53,8 @@ void ft_func_cut(struct ft_func_names *names);
 bool ft_func_init(struct ft_func *func, const struct ft_func_names *names);
 void ft_func_fini(struct ft_func *func);
 
-/* Whether both stand for one function of the program, as totals know it: file, name and line, of a C
- * callable module and name. Processes describe each their own, and code that is run twice is
+/* Whether both stand for one function of the program, as totals know it: file, name and line, of a
+ * C callable module and name. Processes describe each their own, and code that is run twice is
  * another each time. */
 bool ft_func_same(const struct ft_func *a, const struct ft_func *b);
 uint64_t ft_func_hash(const struct ft_func *func);
