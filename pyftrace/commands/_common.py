@@ -197,7 +197,9 @@ def opened(path: str) -> Recording:
     try:
         recording = Recording(path)
     except OSError as error:
-        refuse(f"cannot read {path}: {error.strerror or error}", 1)
+        first = error.errno == errno.ENOENT and path == folder.DEFAULT
+        more = "; pyftrace record SCRIPT makes it" if first else ""
+        refuse(f"cannot read {path}: {error.strerror or error}{more}", 1)
         raise SystemExit(1) from None
     parts = folder.parts(path)
     if len(parts) > 1:
