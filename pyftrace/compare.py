@@ -98,7 +98,7 @@ def figures(runs: list[Any], of: int) -> Figures | None:
 
 class Comparison:
     """Recordings before and after, looked at with the same ``filters`` (those of
-    :meth:`Recording.report`). ``progress`` as there."""
+    :meth:`Recording.report`). ``progress`` as there. MemoryError where one does not fit."""
 
     def __init__(
         self,
@@ -120,6 +120,8 @@ class Comparison:
             run.report(progress=self._counted(run), **self._filters_for(run)) for run in self._runs
         ]
         runs = [report._placed() for report in self._reports]
+        if any(report.unkept for report in self._reports):
+            raise MemoryError  # figures that are too low compare nothing
         # By file: a script may be another's module.
         self._modules = {row.file: row.module for run in runs for row, *_ in run
                          if row.file and row.module not in MAIN}  # fmt: skip

@@ -446,6 +446,8 @@ class Pyftrace(App[None]):
         try:
             report = Recording(self.recording.path).report(progress=progress)
             rows = self._known.totals(report)
+            if report.unkept:
+                raise MemoryError
         except (KeyboardInterrupt, OSError):
             return
         except MemoryError:
