@@ -335,6 +335,8 @@ def test_xdist(run: Pytest):
     )
     out = run(test, "--pyftrace", "-n2", plugins=("xdist",))
     assert out.count("pyftrace: all 3 calls") == 4
+    # Nothing is distributed without -n.
+    assert run(test, "--pyftrace", "--dist=loadfile", plugins=("xdist",)).count("all 3 calls") == 4
     for n in range(4):
         assert f"Called price:3(name='tea', count={n})" in out
 

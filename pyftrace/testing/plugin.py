@@ -31,7 +31,9 @@ def register(config: pytest.Config) -> None:
     if settings.record is not None and worker is None:
         kept.prepare(settings)
     notes = Notes(config, settings)
-    if worker is None and config.getoption("dist", "no") != "no":
+    # As xdist decides whether to distribute.
+    spread = config.getoption("dist", "no") != "no" and config.getoption("tx", None)
+    if worker is None and spread:
         config.pluginmanager.register(Controller(notes), "pyftrace-controller")
     else:
         config.pluginmanager.register(Session(notes, worker), "pyftrace-session")
