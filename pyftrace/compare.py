@@ -1,6 +1,7 @@
 """Recordings compared, one or several a side, function by function and by call path: what
 ``pyftrace diff`` shows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -125,6 +126,10 @@ class Comparison:
         # By file: a script may be another's module.
         self._modules = {row.file: row.module for run in runs for row, *_ in run
                          if row.file and row.module not in MAIN}  # fmt: skip
+        # Where a line has several lambdas in one run their columns tell; else the line is enough,
+        # and surer: 3.12 knows no column of some.
+        lines = [Counter((name, row.file, row.line) for row, name, _ in run) for run in runs]
+        self._crowded = {line for run in lines for line, count in run.items() if count > 1}
         self._keys = self._known(runs)
         self._rows = [
             {known[place(row)]: row for row, *_ in run}
@@ -178,9 +183,10 @@ class Comparison:
     def _named(self, found: Found) -> tuple[tuple[str, str], Where]:
         """Its module and name, and where it is: of what has a name of its own by its line alone."""
         row, name, column = found
+        told = is_unnamed(name) and (name, row.file, row.line) in self._crowded
         return (
             (self.module_of(row.module, row.file), name),
-            (row.file, row.line, column if is_unnamed(name) else 0),
+            (row.file, row.line, column if told else 0),
         )
 
     def _known(self, runs: list[list[Found]]) -> list[dict[Place, Key]]:

@@ -468,9 +468,9 @@ def test_what_is_typed_at_a_prompt_is_the_users(python: Run):
     typed = (
         "import pyftrace\ndef inner(y): return y * 2\n\ndef func(x): return inner(x)\n\n"
         "traced = pyftrace.trace(func)\nanswer = traced(1)\n"
-        "with pyftrace.report() as r: answer = func(2)\n\nr.calls('inner')\n"
+        "with pyftrace.report() as r: answer = func(2)\n\nprint(repr(r.calls('inner')))\n"
     )
-    done = python("-i", "-", input=typed)
+    done = python("-", input=typed)
     assert re.sub(r":\d+( from .*)?", "", done.stdout) == (
         "Called func\n    Called inner\n    Returning inner-> 2\nReturning func-> 2\n"
         "1 (by __main__.func 1)\n"
