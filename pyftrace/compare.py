@@ -10,9 +10,9 @@ from pyftrace.recording import (
     Node,
     Place,
     Recording,
-    function_ordinals,
     is_unnamed,
-    place,
+    naming,
+    place_of,
 )
 from pyftrace.totals import Row
 
@@ -132,7 +132,7 @@ class Comparison:
         self._crowded = {line for run in lines for line, count in run.items() if count > 1}
         self._keys = self._known(runs)
         self._rows = [
-            {known[place(row)]: row for row, *_ in run}
+            {known[place_of(row)]: row for row, *_ in run}
             for known, run in zip(self._keys, runs, strict=True)
         ]
         self._shown = self._described(runs)
@@ -207,7 +207,7 @@ class Comparison:
                 name, where = self._named(found)
                 numbers = {len(each[name]) for each in places if name in each}
                 which = own[name].index(where) if len(numbers) == 1 else where
-                known[place(found[0])] = (*name, which)
+                known[place_of(found[0])] = (*name, which)
             keys.append(known)
         return keys
 
@@ -215,16 +215,14 @@ class Comparison:
         """Every function of any run, as the last that has it knows it; the lambdas of a line are
         numbered over all runs."""
         last = {
-            known[place(found[0])]: found
+            known[place_of(found[0])]: found
             for known, run in zip(self._keys, runs, strict=True)
             for found in run
         }
-        ordinals = function_ordinals(
-            (name, row.file, row.line, column) for row, name, column in last.values()
-        )
+        named = naming((name, row.file, row.line, column) for row, name, column in last.values())
         return {
-            key: Change(name + ordinals.get((name, row.file, row.line, column), ""), key[0],
-                        row.file, row.line, None, None)
+            key: Change(named(name, row.file, row.line, column), key[0], row.file, row.line,
+                        None, None)
             for key, (row, name, column) in last.items()
         }  # fmt: skip
 
@@ -267,7 +265,7 @@ class Comparison:
             below: dict[Key, list[Node | None]] = {}
             for i, node in enumerate(nodes):
                 for child in node.children if node is not None else []:
-                    key = self._keys[i][place(child)]
+                    key = self._keys[i][place_of(child)]
                     below.setdefault(key, [None] * len(nodes))[i] = child
             longest = sorted(below.items(), key=lambda x: max(n.total_ns for n in x[1] if n))
             todo += [(depth + 1, caller, key, found) for key, found in longest]

@@ -60,20 +60,20 @@ def _filters(of: str, options: dict[str, Any], more: tuple[str, ...] = ()) -> Op
     return Options(report=True, **options)
 
 
-def function_ordinals(
-    places: Iterable[tuple[str, str, int, int]],
-) -> dict[tuple[str, str, int, int], str]:
-    """What tells lambdas of one line apart, as a report has it: ``#1``, ``#2``, ... by column."""
+def naming(places: Iterable[tuple[str, str, int, int]]) -> Callable[[str, str, int, int], str]:
+    """What gives each of these (name, file, line, column) its name as a report has it: with ``#1``,
+    ``#2``, ... by column, where a line has several lambdas."""
     lines: dict[tuple[str, str, int], set[int]] = {}
     for name, file, line, column in places:
         if is_unnamed(name):
             lines.setdefault((name, file, line), set()).add(column)
-    return {
+    numbers = {
         (*place, column): f"#{i}"
         for place, columns in lines.items()
         if len(columns) > 1
         for i, column in enumerate(sorted(columns), 1)
     }
+    return lambda name, *where: name + numbers.get((name, *where), "")
 
 
 def is_unnamed(name: str) -> bool:
@@ -81,10 +81,15 @@ def is_unnamed(name: str) -> bool:
     return name.endswith(">") and name != "<module>"
 
 
-def place(of: "Row | Node") -> Place:
+def place(module: str, function: str, file: str, line: int) -> Place:
     """What a function is known by within a recording; a file's module may be ``__main__`` as well
     as what it is imported by."""
-    return "" if of.file else of.module, of.function, of.file, of.line
+    return "" if file else module, function, file, line
+
+
+def place_of(item: "Row | Node") -> Place:
+    """The same of a row or a node."""
+    return place(item.module, item.function, item.file, item.line)
 
 
 class Event(NamedTuple):
@@ -369,11 +374,9 @@ class Recording:
         root = Node("", "", "", 0, 0, 0, 0)
         nodes = [root]
         rows = tap.nodes()
-        numbers = function_ordinals(
-            (name, file, line, column) for _, name, _, file, line, column, *_ in rows
-        )
+        named = naming((name, file, line, column) for _, name, _, file, line, column, *_ in rows)
         for parent, name, module, file, line, column, calls, total, own, cut in rows:
-            name += numbers.get((name, file, line, column), "")
+            name = named(name, file, line, column)
             node = Node(name, module, file, line, calls, total, own, cut)
             nodes[parent].children.append(node)
             nodes.append(node)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pyftrace.commands import _common as common
 from pyftrace.options import checked_pattern, printable
-from pyftrace.recording import Node, Place, place
+from pyftrace.recording import Node, Place, place_of
 from pyftrace.totals import matches
 
 EXAMPLES = """\
@@ -155,7 +155,7 @@ def _ways(found: list[list[Node]]) -> list[_Way]:
         path: dict[Place, Node] = {}
         again: set[Place] = set()
         for node in chain:
-            key = place(node)
+            key = place_of(node)
             if key in path:  # from its first time to this one it is a circle
                 again.add(key)
                 while next(reversed(path)) != key:
@@ -165,7 +165,7 @@ def _ways(found: list[list[Node]]) -> list[_Way]:
         way.recursive |= again
         way.calls += chain[-1].calls
         way.cut |= chain[-1].cut
-        if not any(place(n) == key for n in chain[:-1]):
+        if not any(place_of(n) == key for n in chain[:-1]):
             way.total_ns += chain[-1].total_ns
     return list(ways.values())
 
@@ -195,7 +195,7 @@ def merged(nodes: list[Node]) -> Node:
             target.total_ns += part.total_ns
             target.self_ns += part.self_ns
             for child in part.children:
-                groups.setdefault(place(child), []).append(child)
+                groups.setdefault(place_of(child), []).append(child)
         for group in groups.values():
             one = group[0]
             child = Node(one.function, one.module, one.file, one.line, 0, 0, 0)

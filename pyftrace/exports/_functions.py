@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from pyftrace.recording import function_ordinals, is_unnamed
+from pyftrace.recording import Place, is_unnamed, naming, place
 
 Described = tuple[str, str, str, int, int]  # name, module, file, line, column
 
@@ -30,15 +30,14 @@ class Functions:
     def __init__(self) -> None:
         self._ids: dict[Described, int] = {}
         self._seen: list[Described] = []
-        self._known: dict[Described, int] = {}
+        self._known: dict[tuple[Place, int], int] = {}
 
     def number(self, function: Described) -> int:
         """That of one as the engine describes it."""
         found = self._ids.get(function)
         if found is None:
             name, module, file, line, column = function
-            own = column if is_unnamed(name) else 0
-            identity = (name, "" if file else module, file, line, own)
+            identity = place(module, name, file, line), column if is_unnamed(name) else 0
             found = self._known.setdefault(identity, len(self._seen))
             if found == len(self._seen):
                 self._seen.append(function)
@@ -47,11 +46,9 @@ class Functions:
 
     def all(self) -> list[Function]:
         """By number."""
-        numbers = function_ordinals(
-            (name, file, line, column) for name, _, file, line, column in self._seen
-        )
+        named = naming((name, file, line, column) for name, _, file, line, column in self._seen)
         return [
-            Function(name + numbers.get((name, file, line, column), ""), module, file, line)
+            Function(named(name, file, line, column), module, file, line)
             for name, module, file, line, column in self._seen
         ]
 
@@ -100,15 +97,15 @@ class Graph:
         return found
 
 
-def distinct[Place: Hashable](places: list[tuple[Place, str]]) -> list[str]:
+def distinct[Where: Hashable](places: list[tuple[Where, str]]) -> list[str]:
     """The names; one that is there already in its place has a number: what knows functions by
     their text would add them up."""
-    seen: dict[tuple[Place, str], int] = {}
+    seen: dict[tuple[Where, str], int] = {}
     found = []
-    for place, name in places:
-        while (n := seen.get((place, name), 0)) > 0:
-            seen[place, name] = n + 1
+    for where, name in places:
+        while (n := seen.get((where, name), 0)) > 0:
+            seen[where, name] = n + 1
             name = f"{name}#{n + 1}"
-        seen[place, name] = 1
+        seen[where, name] = 1
         found.append(name)
     return found

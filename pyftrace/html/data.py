@@ -11,7 +11,7 @@ from pyftrace._version import __version__
 from pyftrace.commands.info import command_line, process_lines, state_rows
 from pyftrace.compare import Comparison, Figures
 from pyftrace.options import printable
-from pyftrace.recording import Node, Place, Recording, function_ordinals
+from pyftrace.recording import Node, Place, Recording, naming, place
 
 NODES = 200_000  # of the tree, at most
 SPANS = 60_000  # of all threads together, at most
@@ -27,19 +27,15 @@ class Functions:
 
     def __init__(self) -> None:
         self._strings: dict[str, int] = {}
-        self._numbers: dict[Place, int] = {}
-        self._all: list[tuple[str, Place]] = []  # the module by which each was seen first
+        self._known: dict[Place, tuple[int, str]] = {}  # number, the module that was seen first
 
     def number(self, module: str, name: str, file: str, line: int) -> int:
-        place = "" if file else module, name, file, line
-        if place not in self._numbers:
-            self._numbers[place] = len(self._all)
-            self._all.append((module, place))
-        return self._numbers[place]
+        new = len(self._known), module
+        return self._known.setdefault(place(module, name, file, line), new)[0]
 
     def columns(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {"module": [], "name": [], "file": [], "line": []}
-        for module, (_, name, file, line) in self._all:
+        for (_, name, file, line), (_, module) in self._known.items():
             for key, text in (("module", module), ("name", name), ("file", file)):
                 found[key].append(self._string(printable(text)))
             found["line"].append(line)
@@ -103,13 +99,13 @@ class Parts:
         busiest = self._busiest()
         found = [self._spans(thread, SPANS // len(busiest)) for thread in busiest]
         # Of all at once: lambdas of one line are numbered.
-        ordinals = function_ordinals(
+        named = naming(
             (name, file, line, column)
             for _, _, functions, _ in found
             for name, _, file, line, column in functions
         )
         return [
-            self._columns(thread, ordinals, *spans)
+            self._columns(thread, named, *spans)
             for thread, spans in zip(busiest, found, strict=True)
         ]
 
@@ -121,14 +117,13 @@ class Parts:
         return tap.spans()
 
     def _columns(
-        self, thread: dict[str, Any], ordinals: Any, limit: int, deeper: int, functions: Any,
+        self, thread: dict[str, Any], named: Any, limit: int, deeper: int, functions: Any,
         spans: Any,
     ) -> dict[str, Any]:  # fmt: skip
         numbers = [
-            self.functions.number(module, name + ordinals.get((name, file, line, column), ""),
-                                  file, line)
+            self.functions.number(module, named(name, file, line, column), file, line)
             for name, module, file, line, column in functions
-        ]  # fmt: skip
+        ]
         spans.sort(key=lambda span: span[:2])
         return {
             "name": printable(thread["name"]), "pid": thread["pid"], "tid": thread["tid"],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pyftrace import _engine
 from pyftrace.options import printable
-from pyftrace.recording import function_ordinals
+from pyftrace.recording import naming
 from pyftrace.totals import Report
 from pyftrace.totals import Row as Total
 
@@ -328,7 +328,7 @@ class Functions:
 
     def __init__(self, recording: "_engine.Recording") -> None:
         found = recording.functions()
-        self._numbers = function_ordinals(
+        self._named = naming(
             (name, file, line, column) for name, _, file, line, column in found.values()
         )
         self.by_id = {
@@ -336,9 +336,6 @@ class Functions:
                          printable(file), line, file)
             for id, (name, module, file, line, column) in found.items()
         }  # fmt: skip
-
-    def _named(self, name: str, file: str, line: int, column: int) -> str:
-        return name + self._numbers.get((name, file, line, column), "")
 
     def totals(self, report: Report) -> list[Total]:
         """Its rows."""

@@ -22,7 +22,7 @@ int ft_run_read(const char *folder, struct ft_run *run);
 void ft_run_free(struct ft_run *run);
 /* The fact of that key; "" when there is none. */
 struct ft_str ft_run_fact(const struct ft_run *run, const char *key);
-/* The head mapped for good, shared with the other processes of the run; errors as above. */
+/* The head mapped, shared with the other processes of the run; errors as above. */
 int ft_run_map(const char *folder, struct ft_run_head **head);
 void ft_run_unmap(struct ft_run_head *head);
 /* Whether the first process is still there: the same one, not another that has its pid now. */
