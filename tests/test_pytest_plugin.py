@@ -93,52 +93,6 @@ raised at shop.py:7, in lookup
     )
 
 
-def test_what_is_nearest_to_the_failure_is_shown(run: Pytest):
-    test = (
-        "def test_all():\n    for i in range(1000):\n        shop.price('tea', i)\n    assert 0\n"
-    )
-    out = run(test, "--pyftrace", "--pyftrace-lines=6")
-    assert (
-        section(out)
-        == """\
-pyftrace: 2,001 calls, in 6 lines
-Called test_all:2()
-    ... 3992 lines left out
-    Called price:3(name='tea', count=998) from line 4
-    Returning price-> 2994  [TIME]  ... 2 lines left out
-    Called price:3(name='tea', count=999) from line 4
-    Returning price-> 2997  [TIME]  ... 2 lines left out
-Raising test_all-> AssertionError: assert 0  [TIME]
-raised at test_shop.py:5, in test_all
-"""
-    )
-
-
-def test_the_way_of_an_exception_comes_before_what_had_returned(run: Pytest):
-    test = (
-        "def big(n):\n    for i in range(n): shop.price('tea', i)\n    return n\n"
-        "def test_way():\n    big(50)\n    big(51)\n    shop.price('x', 1)\n"
-    )
-    out = run(test, "--pyftrace", "--pyftrace-lines=10")
-    assert (
-        section(out)
-        == """\
-pyftrace: 207 calls, in 10 lines
-Called test_way:5()
-    Called big:2(n=50) from line 6
-    Returning big-> 50  [TIME]  ... 200 lines left out
-    Called big:2(n=51) from line 7
-    Returning big-> 51  [TIME]  ... 204 lines left out
-    Called price:3(name='x', count=1) from line 8
-        Called lookup:6(name='x') from line 4
-        Raising lookup-> KeyError: 'x'  [TIME]
-    Raising price-> KeyError: 'x'  [TIME]
-Raising test_way-> KeyError: 'x'  [TIME]
-raised at shop.py:7, in lookup
-"""
-    )
-
-
 def test_a_deep_recursion_stays_on_the_screen(run: Pytest):
     test = "def down(n): down(n + 1)\ndef test_down(): down(0)\n"
     found = section(run(test, "--pyftrace", "--pyftrace-lines=12", "--tb=native")).splitlines()
