@@ -289,10 +289,17 @@ def test_xdist(run: Pytest):
     )
     out = run(test, "--pyftrace", "-n2", plugins=("xdist",))
     assert out.count("pyftrace: all 3 calls") == 4
-    # Nothing is distributed without -n.
-    assert run(test, "--pyftrace", "--dist=loadfile", plugins=("xdist",)).count("all 3 calls") == 4
     for n in range(4):
         assert f"Called price:3(name='tea', count={n})" in out
+
+
+@pytest.mark.parametrize("how", [["--dist=loadfile"], ["--dist=load", "-n0"], ["--tx=popen"]])
+def test_xdist_that_has_no_workers(run: Pytest, how: list[str]):
+    pytest.importorskip("xdist")
+    options = ("--pyftrace", "--pyftrace-record=kept", *how)
+    out = run("def test_it(): shop.price('x', 1)\n", *options, plugins=("xdist",))
+    assert "Raising lookup-> KeyError: 'x'" in section(out)
+    assert "1 recording in kept (1 failed)" in out
 
 
 def test_a_worker_that_crashed_shows_its_last_calls(run: Pytest, tmp_path: Path):
