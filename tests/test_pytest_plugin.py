@@ -197,6 +197,26 @@ def test_arguments_and_values_can_be_left_out(run: Pytest):
     assert "\n    Called price:3\n" in out and "\n    Returning price  [TIME]\n" in out
 
 
+def test_files_can_be_named(run: Pytest):
+    test = "def test_price():\n    assert shop.price('tea', 2) == 7\n"
+    out = run(test, "--pyftrace", "--pyftrace-path")
+    assert (
+        section(out)
+        == """\
+pyftrace: all 3 calls
+Called test_price@test_shop.py:2()
+    Called price@shop.py:3(name='tea', count=2) from test_shop.py:3
+        Called lookup@shop.py:6(name='tea') from shop.py:4
+        Returning lookup-> 3 @ shop.py  [TIME]
+    Returning price-> 6 @ shop.py  [TIME]
+Raising test_price-> AssertionError: assert 6 == 7 @ test_shop.py  [TIME]
+raised at test_shop.py:3, in test_price
+"""
+    )
+    colored = run(test, "-opyftrace=true", "-opyftrace_path=true", "--color=yes")
+    assert "\x1b[36mprice\x1b[0m@shop.py:3(name='tea', count=2)" in colored
+
+
 def test_colours_as_pytest_decides(run: Pytest):
     test = "def test_price(): shop.price('x', 2)\n"
     out = run(test, "--pyftrace", "--color=yes")
