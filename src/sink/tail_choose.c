@@ -103,11 +103,10 @@ show_way(struct line **lines, size_t n, uint32_t room)
 
 /* ---- what is not on the way ------------------------------------------------------------------ */
 
-/* Where the last calls before the failure begin, and how many lines of their thread they are. They
- * are those made from the way, back to the last one that made calls itself: what an assert compares
- * has often been called in a loop, and is behind other calls only where these are small: the reprs
- * that pytest asks for once it has failed, an __exit__. For their sake those before it are taken
- * too, as many as half of the room holds. */
+/* Where the last calls before the failure begin, and how many lines they are: calls made from the
+ * way, back to the last one that made calls itself. It is what an assert is about, in a loop too;
+ * what came behind it are small calls: reprs that pytest asks for when the assert has failed, an
+ * __exit__. As that may call something as well, half of the room is filled in any case. */
 static size_t
 find_last(struct line **lines, size_t n, uint32_t room, size_t *count)
 {
@@ -134,7 +133,7 @@ find_last(struct line **lines, size_t n, uint32_t room, size_t *count)
 }
 
 static bool
-is_open_to(const struct line *line, bool own)
+is_left_out(const struct line *line, bool own)
 {
     return !line->shown && (!own || line->lane->own);
 }
@@ -147,17 +146,17 @@ show_levels(struct line **lines, size_t n, bool own, uint32_t room)
     size_t counts[LEVELS] = {0};
     uint32_t whole = 0;
     for (size_t i = 0; i < n; i++) {
-        counts[lines[i]->level] += is_open_to(lines[i], own);
+        counts[lines[i]->level] += is_left_out(lines[i], own);
     }
     while (whole < LEVELS && counts[whole] <= room) {
         room -= (uint32_t)counts[whole++];
     }
     for (size_t i = n; i-- > 0;) {
         struct line *line = lines[i];
-        if (is_open_to(line, own) && line->level < whole) {
+        if (is_left_out(line, own) && line->level < whole) {
             line->shown = true;
         }
-        else if (is_open_to(line, own) && line->level == whole) {
+        else if (is_left_out(line, own) && line->level == whole) {
             room = show(line, room);
         }
     }
@@ -188,6 +187,7 @@ ft_tail_choose(struct line **lines, size_t n, uint32_t room)
     }
     room -= (uint32_t)way;
     size_t begin = find_last(lines, n, room, &last);
+    /* Of more than there is room for half of it is kept, so that others are seen, too. */
     uint32_t share = last <= room ? (uint32_t)last : room / 2;
     room -= share - show_levels(lines + begin, n - begin, true, share);
     show_levels(lines, n, false, room);
