@@ -20,6 +20,7 @@ OPTIONS = (
     ("pyftrace-lines", "one", "N", "in at most N lines (40)"),
     ("pyftrace-args", "switch", "",
      "the arguments of calls, and the lines that they come from (default), or not"),
+    ("pyftrace-path", "flag", "", "the files of calls and of callers: f@app.py:12 from main.py:3"),
     ("pyftrace-values", "one", "MODE",
      "arguments and what calls return: safe: built-in values, never running your code (the"
      " default); str: by str(); none"),

@@ -1,6 +1,7 @@
 """The fixture ``calls``: what a test may assert on calls, and what a failure says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,10 +127,18 @@ def test_a_baseline_of_patterns(check, tmp_path: Path):
 
 
 def test_a_file_that_holds_no_counts_is_a_line(check, tmp_path: Path):
-    for text in ("", "[]", '{"a": "b"}', '{"a": -1}', "\0\xff"):
+    for text in ("", "[]", '{"a": "b"}', '{"a": -1}', "\0\xff", "[" * 200_000):
         (tmp_path / "it.json").write_bytes(text.encode("latin-1"))
         out = check("with calls.same_as('it.json'):\n    pass\n")
         assert "it.json holds no counts; pytest --pyftrace-update writes it" in out
+
+
+@pytest.mark.parametrize("name", ["a\\0b", "\\ud800"])
+def test_a_name_that_no_file_can_have_is_a_line(check, name: str):
+    for options, verb in ([], "read"), (["--pyftrace-update"], "write"):
+        out = check(f"calls.same_as('{name}')\n", *options)
+        assert re.search(rf"\ncannot {verb} \S+: .*(null|surrogates).*\n", out)
+        assert "1 failed" in out and "Traceback" not in out and "pyftrace/testing" not in out
 
 
 def test_two_tests_do_not_overwrite_one_baseline(run: Pytest, tmp_path: Path):  # noqa: F811

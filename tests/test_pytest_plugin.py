@@ -93,52 +93,6 @@ raised at shop.py:7, in lookup
     )
 
 
-def test_what_is_nearest_to_the_failure_is_shown(run: Pytest):
-    test = (
-        "def test_all():\n    for i in range(1000):\n        shop.price('tea', i)\n    assert 0\n"
-    )
-    out = run(test, "--pyftrace", "--pyftrace-lines=6")
-    assert (
-        section(out)
-        == """\
-pyftrace: 2,001 calls, in 6 lines
-Called test_all:2()
-    ... 3992 lines left out
-    Called price:3(name='tea', count=998) from line 4
-    Returning price-> 2994  [TIME]  ... 2 lines left out
-    Called price:3(name='tea', count=999) from line 4
-    Returning price-> 2997  [TIME]  ... 2 lines left out
-Raising test_all-> AssertionError: assert 0  [TIME]
-raised at test_shop.py:5, in test_all
-"""
-    )
-
-
-def test_the_way_of_an_exception_comes_before_what_had_returned(run: Pytest):
-    test = (
-        "def big(n):\n    for i in range(n): shop.price('tea', i)\n    return n\n"
-        "def test_way():\n    big(50)\n    big(51)\n    shop.price('x', 1)\n"
-    )
-    out = run(test, "--pyftrace", "--pyftrace-lines=10")
-    assert (
-        section(out)
-        == """\
-pyftrace: 207 calls, in 10 lines
-Called test_way:5()
-    Called big:2(n=50) from line 6
-    Returning big-> 50  [TIME]  ... 200 lines left out
-    Called big:2(n=51) from line 7
-    Returning big-> 51  [TIME]  ... 204 lines left out
-    Called price:3(name='x', count=1) from line 8
-        Called lookup:6(name='x') from line 4
-        Raising lookup-> KeyError: 'x'  [TIME]
-    Raising price-> KeyError: 'x'  [TIME]
-Raising test_way-> KeyError: 'x'  [TIME]
-raised at shop.py:7, in lookup
-"""
-    )
-
-
 def test_a_deep_recursion_stays_on_the_screen(run: Pytest):
     test = "def down(n): down(n + 1)\ndef test_down(): down(0)\n"
     found = section(run(test, "--pyftrace", "--pyftrace-lines=12", "--tb=native")).splitlines()
@@ -243,6 +197,26 @@ def test_arguments_and_values_can_be_left_out(run: Pytest):
     assert "\n    Called price:3\n" in out and "\n    Returning price  [TIME]\n" in out
 
 
+def test_files_can_be_named(run: Pytest):
+    test = "def test_price():\n    assert shop.price('tea', 2) == 7\n"
+    out = run(test, "--pyftrace", "--pyftrace-path")
+    assert (
+        section(out)
+        == """\
+pyftrace: all 3 calls
+Called test_price@test_shop.py:2()
+    Called price@shop.py:3(name='tea', count=2) from test_shop.py:3
+        Called lookup@shop.py:6(name='tea') from shop.py:4
+        Returning lookup-> 3 @ shop.py  [TIME]
+    Returning price-> 6 @ shop.py  [TIME]
+Raising test_price-> AssertionError: assert 6 == 7 @ test_shop.py  [TIME]
+raised at test_shop.py:3, in test_price
+"""
+    )
+    colored = run(test, "-opyftrace=true", "-opyftrace_path=true", "--color=yes")
+    assert "\x1b[36mprice\x1b[0m@shop.py:3(name='tea', count=2)" in colored
+
+
 def test_colours_as_pytest_decides(run: Pytest):
     test = "def test_price(): shop.price('x', 2)\n"
     out = run(test, "--pyftrace", "--color=yes")
@@ -335,10 +309,17 @@ def test_xdist(run: Pytest):
     )
     out = run(test, "--pyftrace", "-n2", plugins=("xdist",))
     assert out.count("pyftrace: all 3 calls") == 4
-    # Nothing is distributed without -n.
-    assert run(test, "--pyftrace", "--dist=loadfile", plugins=("xdist",)).count("all 3 calls") == 4
     for n in range(4):
         assert f"Called price:3(name='tea', count={n})" in out
+
+
+@pytest.mark.parametrize("how", [["--dist=loadfile"], ["--dist=load", "-n0"], ["--tx=popen"]])
+def test_xdist_that_has_no_workers(run: Pytest, how: list[str]):
+    pytest.importorskip("xdist")
+    options = ("--pyftrace", "--pyftrace-record=kept", *how)
+    out = run("def test_it(): shop.price('x', 1)\n", *options, plugins=("xdist",))
+    assert "Raising lookup-> KeyError: 'x'" in section(out)
+    assert "1 recording in kept (1 failed)" in out
 
 
 def test_a_worker_that_crashed_shows_its_last_calls(run: Pytest, tmp_path: Path):

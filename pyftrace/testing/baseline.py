@@ -42,25 +42,32 @@ def write(path: Path, found: dict[str, int], item: pytest.Item) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         new.write_text(text, encoding="utf-8", errors="surrogatepass")
         os.replace(new, path)
-    except OSError as error:
-        return [f"cannot write {path}: {error.strerror}"]
+    except (OSError, ValueError) as error:
+        return [f"cannot write {printable(str(path))}: {_said(error)}"]
     return []
+
+
+def _said(error: OSError | ValueError) -> str:
+    """ValueError: a name that no file can have, with a NUL in it or a lone surrogate."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _read(path: Path) -> "dict[str, int] | str":
     """What is stored, or why it is not."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
+        text = path.read_bytes()
     except FileNotFoundError:
-        return f"there is no {path}"
-    except OSError as error:
-        return f"cannot read {path}: {error.strerror}"
-    except ValueError:
+        return f"there is no {path}; pytest --pyftrace-update writes it"
+    except (OSError, ValueError) as error:
+        return f"cannot read {printable(str(path))}: {_said(error)}"
+    try:
+        stored = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):  # no JSON, or JSON nested deeper than Python reads it
         stored = None
     if not isinstance(stored, dict) or not all(
         type(calls) is int and calls >= 0 for calls in stored.values()
     ):
-        return f"{path} holds no counts"
+        return f"{path} holds no counts; pytest --pyftrace-update writes it"
     return stored
 
 
@@ -68,7 +75,7 @@ def differences(path: Path, found: dict[str, int], by: Callable[[str], str]) -> 
     """Lines: which functions are called otherwise than stored, and ``by`` whom; none: no line."""
     stored = _read(path)
     if isinstance(stored, str):
-        return [f"{stored}; pytest --pyftrace-update writes it"]
+        return [stored]
     lines = []
     for name in sorted(stored.keys() | found.keys()):
         before, now = stored.get(name, 0), found.get(name, 0)

@@ -19,10 +19,12 @@ MOST_INDENT = 16  # levels: deeper ones are told as a number
 # The words that lines of a tree begin with, behind a thread's or a task's label: sink/text.c.
 _LINE = re.compile(
     r"^((?:\[[^\]]*\] )?(?: {4})*(?:\[\+\d+\] )?)"
-    r"(Called|Returning|Yielding|Resuming|Suspending|Raising) ([^\s(:]+?)(?=:\d|->|$| )(.*)$"
+    r"(Called|Returning|Yielding|Resuming|Suspending|Raising) ([^\s(:@]+?)(?=[:@]|->|$| )(.*)$"
 )
 _FROM = re.compile(r"^((?:\[[^\]]*\] )?(?:Called|Resuming) .*) from \S+:\d+$")  # an outermost call
-_ASSERT = re.compile(r"( *Raising .*?-> AssertionError: .*?)\\n.*?(  \[[\d.]+ [num]?s\])?$")
+_ASSERT = re.compile(
+    r"( *Raising .*?-> AssertionError: .*?)\\n.*?((?: @ \S+)?(?:  \[[\d.]+ [num]?s\])?)$"
+)
 _DEEP = re.compile(rf"^(\[[^\]+]*\] )?((?: {{4}}){{{MOST_INDENT + 1},}})(?:\[\+(\d+)\] )?")
 _REST = re.compile(r"( from \S+(?: \d+)?)$|(  \[[\d.]+ [num]?s\])$")
 

@@ -257,7 +257,7 @@ class Controller:
         try:
             if self._base is not None:
                 path = os.path.join(self._base, node.gateway.id, ring.NAME)
-                text, _ = ring.last_lines(_engine.Recording(path), self._settings.lines)
+                text, _ = ring.last_lines(_engine.Recording(path), self._settings)
                 text = explain.unfinished(explain.plain(text))
                 if text:
                     explain.add(report, explain.TITLE + "the last calls before the crash", text)

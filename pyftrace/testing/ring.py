@@ -114,7 +114,7 @@ class Ring:
         """The last calls between two moments, those of the calling thread before others."""
         recording = _engine.Recording(self._path)
         text, lines = last_lines(
-            recording, self._settings.lines, threading.get_native_id(),
+            recording, self._settings, threading.get_native_id(),
             since=recording.time_of(since.ticks), until=recording.time_of(until.ticks), anew=True,
         )  # fmt: skip
         return Told(text, lines, until.calls - since.calls)
@@ -131,13 +131,14 @@ class Ring:
 
 
 def last_lines(
-    recording: _engine.Recording, lines: int, thread: int = 0, **part: Any
+    recording: _engine.Recording, settings: Settings, thread: int = 0, **part: Any
 ) -> tuple[str, int]:
     """The last lines of the tree, and how many there are in all."""
     stream = Lines()
     tap = _engine.Tap(
-        "text", stream=stream, args=True, values="safe", time=True, last=lines, own=thread
-    )
+        "text", stream=stream, args=True, values="safe", time=True, path=settings.path,
+        last=settings.lines, own=thread,
+    )  # fmt: skip
     recording.walk(tap, merged=True, **part)
     tap.flush()
     return "".join(stream.found), tap.lines

@@ -15,6 +15,7 @@ class Settings(NamedTuple):
 
     show: bool  # under failing tests
     lines: int
+    path: bool  # files in the tree
     args: bool
     values: str
     include: tuple[str, ...]
@@ -45,6 +46,9 @@ def _read(config: pytest.Config) -> Settings:
         return str(default if given is None and not config.getini(name) else
                    config.getini(name) if given is None else given)  # fmt: skip
 
+    def flag(name: str) -> bool:
+        return bool(config.getoption(name) or config.getini(name))
+
     def many(name: str) -> tuple[str, ...]:
         words = (*config.getini(name), *(config.getoption(name) or ()))
         return tuple(opts.checked_pattern(_option(name), word) for word in words)
@@ -60,8 +64,9 @@ def _read(config: pytest.Config) -> Settings:
     if slower and not record:
         raise opts.OptionError("--pyftrace-slower-than goes with --pyftrace-record DIR")
     return Settings(
-        show=bool(config.getoption("pyftrace") or config.getini("pyftrace")),
+        show=flag("pyftrace"),
         lines=opts.checked_int("--pyftrace-lines", one("pyftrace_lines", "40"), least=1),
+        path=flag("pyftrace_path"),
         args=bool(config.getini("pyftrace_args") if args is None else args),
         values=choice("pyftrace_values", "safe", opts.VALUES),
         include=many("pyftrace_include"),

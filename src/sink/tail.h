@@ -17,8 +17,8 @@ struct ft_tail *ft_tail_new(uint32_t last, uint64_t own);
 struct ft_output *ft_tail_output(struct ft_tail *tail);
 /* What is walked instead of the text sink; borrowed. Calls that began before `since` (ns) are not
  * told, and the tree is indented as if they were not there. `explain`: not the last lines are
- * written but those that tell most of how it ended. First the calls on the way to the failure, then
- * what they called, then what that called, as far as there is room, the latest first. */
+ * written but those that tell most of how it ended: first the calls on the way to the failure, then
+ * the last calls before it with all in them, then what is nearest to the way, the latest first. */
 struct ft_sink *ft_tail_sink(struct ft_tail *tail, struct ft_sink *text, uint64_t since,
                              bool explain);
 /* The lines below their callers, and how many were left out where; then it is empty. */

@@ -1,5 +1,6 @@
-/* Which lines of a tree tell most of how it ended. A call's level says how far it is from the way
- * to the failure; what is near is shown, of what is as near the latest. */
+/* Which lines of a tree tell most of how it ended: the way to the failure, the last calls before it
+ * with all in them, then what is near. A call's level says how far it is from the way; of what is
+ * as near the latest is shown. */
 #include "sink/tail_inside.h"
 
 #define LEVELS 64
@@ -83,17 +84,6 @@ show(struct line *line, uint32_t room)
     return room - needed;
 }
 
-/* The latest calls of a level, by their ends. */
-static void
-show_latest(struct line **lines, size_t n, uint32_t level, uint32_t room)
-{
-    for (size_t i = n; i-- > 0 && room > 0;) {
-        if (lines[i]->level == level) {
-            room = show(lines[i], room);
-        }
-    }
-}
-
 /* Of a way that is longer than there is room its beginning and its end. */
 static void
 show_way(struct line **lines, size_t n, uint32_t room)
@@ -111,12 +101,72 @@ show_way(struct line **lines, size_t n, uint32_t room)
     }
 }
 
-/* As many whole levels as there is room for, and of the next one what came last. */
-void
-ft_tail_choose(struct line **lines, size_t n, uint32_t room)
+/* ---- what is not on the way ------------------------------------------------------------------ */
+
+/* Where the last calls before the failure begin, and how many lines they are: calls made from the
+ * way, back to the last one that made calls itself. It is what an assert is about, in a loop too;
+ * what came behind it are small calls: reprs that pytest asks for when the assert has failed, an
+ * __exit__. As that may call something as well, half of the room is filled in any case. */
+static size_t
+find_last(struct line **lines, size_t n, uint32_t room, size_t *count)
+{
+    size_t begin = n, seen = 0;
+    bool opened = false;
+    *count = 0;
+    for (size_t i = n; i-- > 0;) {
+        const struct line *line = lines[i];
+        if (line->level == 0 || !line->lane->own) {
+            continue;
+        }
+        seen++;
+        if (line->kind != ENTER || (line->parent != NULL && !line->parent->on_way)) {
+            continue;
+        }
+        if (opened && seen > room / 2) {
+            break;
+        }
+        opened = opened || seen - *count > 2;
+        *count = seen;
+        begin = i;
+    }
+    return begin;
+}
+
+static bool
+is_left_out(const struct line *line, bool own)
+{
+    return !line->shown && (!own || line->lane->own);
+}
+
+/* As many whole levels as there is room for, and of the next one what came last, by the ends of its
+ * calls. `own`: of other threads nothing. The room that is left. */
+static uint32_t
+show_levels(struct line **lines, size_t n, bool own, uint32_t room)
 {
     size_t counts[LEVELS] = {0};
     uint32_t whole = 0;
+    for (size_t i = 0; i < n; i++) {
+        counts[lines[i]->level] += is_left_out(lines[i], own);
+    }
+    while (whole < LEVELS && counts[whole] <= room) {
+        room -= (uint32_t)counts[whole++];
+    }
+    for (size_t i = n; i-- > 0;) {
+        struct line *line = lines[i];
+        if (is_left_out(line, own) && line->level < whole) {
+            line->shown = true;
+        }
+        else if (is_left_out(line, own) && line->level == whole) {
+            room = show(line, room);
+        }
+    }
+    return room;
+}
+
+void
+ft_tail_choose(struct line **lines, size_t n, uint32_t room)
+{
+    size_t way = 0, last;
     pair(lines, n);
     if (n <= room) {
         return;
@@ -125,19 +175,20 @@ ft_tail_choose(struct line **lines, size_t n, uint32_t room)
     for (size_t i = 0; i < n; i++) {
         struct line *line = lines[i];
         line->level = line->kind == ENTER ? level_of(line) : line->mate ? line->mate->level : 0;
-        counts[line->level]++;
-        line->shown = false;
+        line->shown = false; /* for show_way() */
+        way += line->level == 0;
     }
-    while (whole < LEVELS && counts[whole] <= room) {
-        room -= (uint32_t)counts[whole++];
+    if (way > room) {
+        show_way(lines, n, room);
+        return;
     }
     for (size_t i = 0; i < n; i++) {
-        lines[i]->shown = lines[i]->level < whole;
+        lines[i]->shown = lines[i]->level == 0;
     }
-    if (whole == 0) {
-        show_way(lines, n, room);
-    }
-    else if (whole < LEVELS) {
-        show_latest(lines, n, whole, room);
-    }
+    room -= (uint32_t)way;
+    size_t begin = find_last(lines, n, room, &last);
+    /* Of more than there is room for half of it is kept, so that others are seen, too. */
+    uint32_t share = last <= room ? (uint32_t)last : room / 2;
+    room -= share - show_levels(lines + begin, n - begin, true, share);
+    show_levels(lines, n, false, room);
 }
