@@ -144,6 +144,12 @@ AS_REPR = [
     uuid.UUID(int=5),
     decimal.Decimal("1.50"),
     datetime.timedelta(1, 2),
+    datetime.datetime(2024, 2, 29, 12, 30, fold=1),
+    datetime.datetime(2024, 2, 29, 12, 30, 5, 6, tzinfo=datetime.UTC),
+    datetime.datetime(2024, 2, 29, 12, 30, fold=1, tzinfo=datetime.UTC),
+    datetime.time(1, 2, 3, fold=1, tzinfo=datetime.timezone(datetime.timedelta(hours=-3))),
+    datetime.timezone(datetime.timedelta(hours=1), "it's"),
+    datetime.UTC,
     pathlib.PurePosixPath("a/b"),
 ]
 
@@ -152,6 +158,29 @@ AS_REPR = [
 def test_it_is_what_repr_says(value, shown):
     assert shown(value) == repr(value)
     assert shown([value]) == repr([value])
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        "", ".", "/", "//", "///", "a", "/a", "//a/b", "///a", "a//b/", "./a/./b/.", "../a", "a/..",
+        ("a", "b"), ("/", "a"), ("a", "/b", "c"), ("//", "a"), ("a/", "", "."), ("a", "//b"),
+        ("é'", "\n", "\udc80", "\U0001f600"), "x/" * 499,
+    ],
+)  # fmt: skip
+def test_a_path_that_was_not_asked_yet_is_as_repr_says(parts, shown):
+    parts = (parts,) if isinstance(parts, str) else parts
+    fresh, asked = pathlib.PurePosixPath(*parts), pathlib.PurePosixPath(*parts)
+    assert shown(fresh) == shown(asked) == repr(asked)
+    assert shown(asked) == repr(asked)
+
+
+def test_what_a_path_was_made_of_is_read_within_bounds(shown):
+    assert shown(pathlib.PurePosixPath("x" * 1001)) == "PurePosixPath(...)"
+    assert shown(pathlib.PurePosixPath(*"ab" * 300)) == "PurePosixPath(...)"
+    assert shown(pathlib.PureWindowsPath("c:/a", "b")) == "PureWindowsPath(...)"
+    asked = pathlib.PureWindowsPath("c:/a", "b")
+    assert str(asked) and shown(asked) == repr(asked)
 
 
 def within_itself() -> list[object]:
@@ -243,6 +272,10 @@ class LoudStr(str):
     __repr__ = __str__ = Loud.loud
 
 
+class LoudDelta(datetime.timedelta):
+    __repr__ = __str__ = Loud.loud
+
+
 class LoudType(type):
     __repr__ = __str__ = __getattr__ = Loud.loud
 
@@ -312,6 +345,8 @@ def test_what_would_not_be_whole_is_its_type(never_asked):
         (collections.Counter(a=1.5), "<collections.Counter object>"),
         (collections.Counter(a=2**70), "<collections.Counter object>"),
         (collections.Counter(range(1001)), "<collections.Counter object>"),
+        (datetime.timezone(LoudDelta(0, 60)), "<datetime.timezone object>"),
+        (datetime.timezone(datetime.timedelta(0), LoudStr("x")), "<datetime.timezone object>"),
         (re.compile("x" * 5000), "<re.Pattern object>"),
         (re.compile(LoudStr("x")), "<re.Pattern object>"),
     )

@@ -47,18 +47,71 @@ add_text(struct ft_valuer *v, PyObject *str)
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
-static bool
-add_path(struct ft_valuer *v, PyObject *value)
+/* Longer ones that were not asked for their text yet are not put together for a line: four
+ * kilobytes of stack. */
+#define MAX_PATH 1000
+
+struct joined {
+    Py_UCS4 text[MAX_PATH + 2];
+    Py_ssize_t len, root; /* characters; of them "/" or "//" at the start */
+};
+
+static void
+join_part(struct joined *j, PyObject *part)
 {
-    PyObject *str = ft_value_field(value, "_str");
-    if (str == NULL) {                   /* not asked for yet: what it was made of */
-        PyObject *raw = ft_value_field(value, "_raw_paths");
-        if (raw != NULL && PyList_CheckExact(raw) && PyList_GET_SIZE(raw) == 1) {
-            str = PyList_GetItemRef(raw, 0);
-            PyErr_Clear();
-        }
-        Py_XDECREF(raw);
+    Py_ssize_t n = PyUnicode_GET_LENGTH(part), from = 0;
+    if (n > 0 && PyUnicode_READ_CHAR(part, 0) == '/') { /* what was before it does not count */
+        bool two = n > 1 && PyUnicode_READ_CHAR(part, 1) == '/'
+                   && (n == 2 || PyUnicode_READ_CHAR(part, 2) != '/');
+        j->len = j->root = two ? 2 : 1;
+        j->text[0] = j->text[1] = '/';
     }
+    for (Py_ssize_t i = 0; i <= n; i++) {
+        if (i < n && PyUnicode_READ_CHAR(part, i) != '/') {
+            continue;
+        }
+        bool dot = i == from + 1 && PyUnicode_READ_CHAR(part, from) == '.';
+        if (i > from && !dot) {
+            if (j->len > j->root) {
+                j->text[j->len++] = '/';
+            }
+            for (; from < i; from++) {
+                j->text[j->len++] = PyUnicode_READ_CHAR(part, from);
+            }
+        }
+        from = i + 1;
+    }
+}
+
+/* The text of a POSIX path that was not asked for it yet, as pathlib puts it together from what it
+ * was made of. New or NULL. */
+static PyObject *
+path_of(PyObject *parts)
+{
+    struct joined j = {.len = 0, .root = 0};
+    Py_ssize_t n = PyList_GET_SIZE(parts), room = MAX_PATH;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *part = PyList_GetItemRef(parts, i);
+        bool good = part != NULL && PyUnicode_CheckExact(part)
+                    && (room -= PyUnicode_GET_LENGTH(part) + 1) >= 0;
+        if (good) {
+            join_part(&j, part);
+        }
+        PyErr_Clear();
+        Py_XDECREF(part);
+        if (!good) {
+            return NULL;
+        }
+    }
+    if (j.len == 0) {
+        j.text[j.len++] = '.';
+    }
+    return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, j.text, j.len);
+}
+
+static void
+add_path_of(struct ft_valuer *v, PyObject *value, PyObject *str)
+{
     const char *name = Py_TYPE(value)->tp_name;
     ft_strbuf_add_printable(v->b, (struct ft_str){name, strlen(name)});
     ft_strbuf_add_char(v->b, '(');
@@ -69,7 +122,36 @@ add_path(struct ft_valuer *v, PyObject *value)
         ft_strbuf_add_cstr(v->b, "...");
     }
     ft_strbuf_add_char(v->b, ')');
+    PyErr_Clear();
     Py_XDECREF(str);
+}
+
+static bool
+add_posix_path(struct ft_valuer *v, PyObject *value)
+{
+    PyObject *str = ft_value_field(value, "_str");
+    if (str == NULL) {
+        PyObject *parts = ft_value_field(value, "_raw_paths");
+        str = parts != NULL && PyList_CheckExact(parts) ? path_of(parts) : NULL;
+        Py_XDECREF(parts);
+    }
+    add_path_of(v, value, str);
+    return true;
+}
+
+/* Only once its text is known: pathlib's rules for drives and shares are not repeated here. */
+static bool
+add_windows_path(struct ft_valuer *v, PyObject *value)
+{
+    PyObject *str = ft_value_field(value, "_str"), *posix = NULL;
+    if (str != NULL && PyUnicode_CheckExact(str)) {
+        PyObject *from = PyUnicode_FromString("\\"), *to = PyUnicode_FromString("/");
+        posix = from && to ? PyUnicode_Replace(str, from, to, -1) : NULL;
+        Py_XDECREF(from);
+        Py_XDECREF(to);
+    }
+    Py_XDECREF(str);
+    add_path_of(v, value, posix);
     return true;
 }
 
@@ -161,25 +243,10 @@ add_numbers(struct ft_valuer *v, const int *numbers, int n)
 static void
 add_tz(struct ft_valuer *v, PyObject *tz)
 {
-    if (tz == NULL || tz == Py_None) {
-        return;
+    if (tz != NULL && tz != Py_None) {
+        ft_strbuf_add_cstr(v->b, ", tzinfo=");
+        ft_value_any(v, tz);
     }
-    ft_strbuf_add_cstr(v->b, ", tzinfo=");
-    PyObject *utc = ft_loaded("_datetime", "UTC");
-    Py_XDECREF(utc);
-    if (tz == utc) {
-        ft_strbuf_add_cstr(v->b, "datetime.timezone.utc");
-        return;
-    }
-    PyObject *str =
-        is_exactly(tz, "_datetime", "timezone") ? ft_value_said(v, Py_TYPE(tz)->tp_str, tz) : NULL;
-    if (str != NULL) {
-        add_text(v, str);                /* "UTC+01:00" */
-        Py_DECREF(str);
-        return;
-    }
-    PyErr_Clear();
-    ft_value_any(v, tz);
 }
 
 static bool
@@ -194,6 +261,7 @@ add_moment(struct ft_valuer *v, PyObject *value)
                 PyDateTime_DATE_GET_MICROSECOND(value)};
     ft_strbuf_add_cstr(v->b, "datetime.datetime(");
     add_numbers(v, n, n[6] ? 7 : n[5] ? 6 : 5);
+    ft_strbuf_add_cstr(v->b, PyDateTime_DATE_GET_FOLD(value) ? ", fold=1" : "");
     add_tz(v, PyDateTime_DATE_GET_TZINFO(value));
     ft_strbuf_add_char(v->b, ')');
     return true;
@@ -207,7 +275,7 @@ add_time(struct ft_valuer *v, PyObject *value)
     ft_strbuf_add_cstr(v->b, "datetime.time(");
     add_numbers(v, n, n[3] ? 4 : n[2] ? 3 : 2);
     add_tz(v, PyDateTime_TIME_GET_TZINFO(value));
-    ft_strbuf_add_char(v->b, ')');
+    ft_strbuf_add_cstr(v->b, PyDateTime_TIME_GET_FOLD(value) ? ", fold=1)" : ")");
     return true;
 }
 
@@ -239,6 +307,36 @@ add_date(struct ft_valuer *v, PyObject *value)
     add_numbers(v, n, 3);
     ft_strbuf_add_char(v->b, ')');
     return true;
+}
+
+static bool
+add_timezone(struct ft_valuer *v, PyObject *value)
+{
+    PyObject *utc = ft_loaded("_datetime", "UTC");
+    Py_XDECREF(utc);
+    if (value == utc) {
+        ft_strbuf_add_cstr(v->b, "datetime.timezone.utc");
+        return true;
+    }
+    /* What pickle asks of it, a method of C: (offset,) or (offset, name). No header tells more. */
+    PyObject *key = PyUnicode_InternFromString("__getinitargs__");
+    PyObject *args = key ? PyObject_CallMethodNoArgs(value, key) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(key);
+    Py_ssize_t n = args != NULL && PyTuple_CheckExact(args) ? PyTuple_GET_SIZE(args) : 0;
+    bool known = n > 0 && is_exactly(PyTuple_GET_ITEM(args, 0), "_datetime", "timedelta")
+                 && (n == 1 || PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 1)));
+    if (known) {
+        ft_strbuf_add_cstr(v->b, "datetime.timezone(");
+        add_delta(v, PyTuple_GET_ITEM(args, 0));
+        if (n > 1) {
+            ft_strbuf_add_cstr(v->b, ", ");
+            ft_value_quoted(v, PyTuple_GET_ITEM(args, 1));
+        }
+        ft_strbuf_add_char(v->b, ')');
+    }
+    Py_XDECREF(args);
+    return known;
 }
 
 /* ---- enums ----------------------------------------------------------------------------------- */
@@ -283,13 +381,14 @@ static const struct known {
     {"date", "_datetime", NULL, true, add_date},
     {"time", "_datetime", NULL, true, add_time},
     {"timedelta", "_datetime", NULL, true, add_delta},
+    {"timezone", "_datetime", NULL, true, add_timezone},
     {"Decimal", "_decimal", NULL, true, add_decimal},
     {"Fraction", "fractions", NULL, false, add_fraction},
     {"UUID", "uuid", NULL, false, add_uuid},
-    {"PosixPath", "pathlib", "pathlib._local", false, add_path},
-    {"PurePosixPath", "pathlib", "pathlib._local", false, add_path},
-    {"WindowsPath", "pathlib", "pathlib._local", false, add_path},
-    {"PureWindowsPath", "pathlib", "pathlib._local", false, add_path},
+    {"PosixPath", "pathlib", "pathlib._local", false, add_posix_path},
+    {"PurePosixPath", "pathlib", "pathlib._local", false, add_posix_path},
+    {"WindowsPath", "pathlib", "pathlib._local", false, add_windows_path},
+    {"PureWindowsPath", "pathlib", "pathlib._local", false, add_windows_path},
     {"Pattern", "re", NULL, true, add_pattern},
     {"deque", "_collections", NULL, true, ft_value_deque},
     {"defaultdict", "_collections", NULL, true, ft_value_defaultdict},
