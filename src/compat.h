@@ -64,6 +64,9 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t at)
 }
 #endif
 
+/* list[type(None)] is list[None], before 3.14 list[NoneType]; int | None is so everywhere. */
+#define FT_ALIAS_SAYS_NONE (PY_VERSION_HEX >= 0x030E0000)
+
 #if PY_VERSION_HEX >= 0x030F0000
 /* Also of a dict by layout: PyDict_Next() reads it. */
 #define FT_FROZENDICT (&PyFrozenDict_Type)

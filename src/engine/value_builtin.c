@@ -224,7 +224,10 @@ is_union(PyObject *value)
 static void
 add_annotation(struct ft_valuer *v, PyObject *value)
 {
-    if (PyType_Check(value)) {
+    if (FT_ALIAS_SAYS_NONE && value == (PyObject *)Py_TYPE(Py_None)) {
+        ft_strbuf_add_cstr(v->b, "None");
+    }
+    else if (PyType_Check(value)) {
         ft_value_type_name(v, (PyTypeObject *)value, true);
     }
     else if (value == Py_Ellipsis) {
