@@ -265,16 +265,28 @@ ft_value_item(struct ft_valuer *v, PyObject *item, bool first)
     ft_value_any(v, item);
 }
 
+void
+ft_value_give_up(struct ft_valuer *v)
+{
+    v->foreign = true;
+    if (v->wholes > 0) {
+        v->end = 0; /* else exceptions within exceptions are read again and again for nothing */
+    }
+}
+
 bool
 ft_value_whole(struct ft_valuer *v, PyObject *value,
                void (*add)(struct ft_valuer *v, PyObject *value))
 {
-    size_t start = v->b->len;
+    size_t start = v->b->len, end = v->end;
     bool before = v->foreign;
     v->foreign = false;
+    v->wholes++;
     add(v, value);
+    v->wholes--;
     bool whole = !v->foreign;
     v->foreign = before;
+    v->end = end;
     if (!whole) {
         v->b->len = start;
     }
@@ -447,7 +459,7 @@ ft_value_any(struct ft_valuer *v, PyObject *value)
     if (ft_value_std(v, value) || ft_value_builtin(v, value)) {
         return;
     }
-    v->foreign = true;
+    ft_value_give_up(v);
     ft_strbuf_add_char(v->b, '<');
     ft_value_type_name(v, Py_TYPE(value), true);
     ft_strbuf_add_cstr(v->b, " object>");

@@ -14,6 +14,7 @@ struct ft_valuer {
     int depth;                           /* containers open */
     PyObject *open[FT_VALUE_NESTING];    /* borrowed: them, or NULL; their callers hold them */
     bool foreign;                        /* something came out as `<module.Class object>` */
+    int wholes;                          /* ft_value_whole() calls under way */
     const struct ft_value_style *style;
     PyObject *raised;                    /* owned: what a signal's handler raised meanwhile */
 };
@@ -48,6 +49,8 @@ void ft_value_tuple(struct ft_valuer *v, PyObject *tuple);
  * out as `<module.Class object>`. */
 bool ft_value_whole(struct ft_valuer *v, PyObject *value,
                     void (*add)(struct ft_valuer *v, PyObject *value));
+/* Something cannot be shown: what would have to be shown as a whole is not looked at further. */
+void ft_value_give_up(struct ft_valuer *v);
 
 /* The keys and values of a dict in the order that its repr() has. */
 struct ft_value_pairs {

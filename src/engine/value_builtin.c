@@ -239,7 +239,7 @@ add_annotation(struct ft_valuer *v, PyObject *value)
         ft_value_any(v, value);
     }
     else {
-        v->foreign = true;
+        ft_value_give_up(v);
     }
 }
 
@@ -296,7 +296,7 @@ add_alias(struct ft_valuer *v, PyObject *value)
     PyObject *starred = joined ? NULL : ft_value_field(value, "__unpacked__");
     PyObject *args = ft_value_field(value, "__args__");
     if (args == NULL || !PyTuple_CheckExact(args) || (origin == NULL && !joined)) {
-        v->foreign = true;
+        ft_value_give_up(v);
     }
     else if (ft_value_open(v, value, NULL, "...")) {
         if (joined) {

@@ -75,17 +75,18 @@ counts_of(PyObject *counter, struct counted **counts)
     PyObject *key, *item;
     Py_ssize_t at = 0;
     int n = 0, overflow = 0;
+    bool good = true;
     FT_BEGIN_CRITICAL_SECTION(counter);
     Py_ssize_t size = PyDict_GET_SIZE(counter);
     *counts = size <= MAX_COUNTED ? PyMem_RawMalloc((size_t)size * sizeof(**counts) + 1) : NULL;
-    while (*counts != NULL && n < size && !overflow && PyDict_Next(counter, &at, &key, &item)) {
-        long count =
-            PyLong_CheckExact(item) ? PyLong_AsLongAndOverflow(item, &overflow) : (overflow = 1);
+    while (*counts != NULL && good && n < size && PyDict_Next(counter, &at, &key, &item)) {
+        long count = PyLong_CheckExact(item) ? PyLong_AsLongAndOverflow(item, &overflow) : 0;
+        good = PyLong_CheckExact(item) && !overflow;
         (*counts)[n] = (struct counted){Py_NewRef(key), count, n};
         n++;
     }
     FT_END_CRITICAL_SECTION();
-    if (*counts != NULL && !overflow) {
+    if (*counts != NULL && good) {
         qsort(*counts, (size_t)n, sizeof(**counts), by_count);
         return n;
     }

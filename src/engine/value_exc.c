@@ -128,7 +128,7 @@ add_exception_value(struct ft_valuer *v, PyObject *exc)
     FT_END_CRITICAL_SECTION();
     ft_value_type_name(v, Py_TYPE(exc), false);
     if (args == NULL || !PyTuple_CheckExact(args)) {
-        v->foreign = true;
+        ft_value_give_up(v);
     }
     else if (ft_value_open(v, exc, NULL, "(...)")) {
         if (PyTuple_GET_SIZE(args) == 1) {
