@@ -79,7 +79,7 @@ TABLE = (
     Row("-t --time", "time", "flag", TREE, "show durations"),
     Row("-p --path", "path", "flag", TREE, "show files: f@FILE:LINE"),
     Row("--values", "values", "choice", TREE,
-        "safe: built-in values, never running your code; str: by str(); none", "MODE", VALUES),
+        "safe: never running your code; str: by str(); none", "MODE", VALUES),
     Row("--value-length", "value_length", "int", TREE, "cut values at N characters (120)", "N"),
     Row("-r --report", "report", "flag", REPORT, "a table of times per function, not the tree"),
     Row("--sort", "sort", "words", REPORT, "by " + " ".join(SORT_KEYS), "KEY[,KEY]", SORT_KEYS),

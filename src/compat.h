@@ -16,11 +16,14 @@
 #define FT_EVENT_IS_OF_CODE(object) PyCode_Check(object)
 #define FT_TSTATE() PyThreadState_GetUnchecked()
 #define FT_FRAME_ID(tstate) ((void *)(tstate)->current_frame)
+/* What a type or its bases have by a name, bound to nothing; no code runs. New or NULL. */
+#define FT_TYPE_LOOKUP(type, name) _PyType_LookupRef(type, name)
 #else
 #define FT_EVENT_IS_OF_CODE(object) true
 #define FT_TSTATE() _PyThreadState_UncheckedGet()
 /* Before 3.13 the innermost frame hangs on the C frame of the running evaluation loop. */
 #define FT_FRAME_ID(tstate) ((void *)(tstate)->cframe->current_frame)
+#define FT_TYPE_LOOKUP(type, name) Py_XNewRef(_PyType_Lookup(type, name))
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000
@@ -59,6 +62,17 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t at)
 {
     return Py_XNewRef(PyList_GetItem(list, at));
 }
+#endif
+
+/* list[type(None)] is list[None], before 3.14 list[NoneType]; int | None is so everywhere. */
+#define FT_ALIAS_SAYS_NONE (PY_VERSION_HEX >= 0x030E0000)
+
+#if PY_VERSION_HEX >= 0x030F0000
+/* Also of a dict by layout: PyDict_Next() reads it. */
+#define FT_FROZENDICT (&PyFrozenDict_Type)
+#define FT_IS_DICT(op) PyAnyDict_Check(op)
+#else
+#define FT_IS_DICT(op) PyDict_Check(op)
 #endif
 
 /* What another thread may change while it is read, where there is no GIL. */

@@ -319,7 +319,7 @@ int ft_engine_own(struct ft_engine *e, PyCodeObject *code);
 int ft_engine_traverse(struct ft_engine *e, visitproc visit, void *arg);
 void ft_engine_clear(struct ft_engine *e);
 
-/* ---- callers and lines (caller.c), tasks (tasks.c), values (value.c, value_std.c, args.c) ---- */
+/* ---- callers and lines (caller.c), tasks (tasks.c), values (value*.c, args.c) ---------------- */
 
 struct ft_caller {
     struct ft_code *code; /* NULL: no Python caller */

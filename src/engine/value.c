@@ -1,13 +1,11 @@
-/* Values as one bounded, printable line, without running the program's code: exact built-in types
- * are read here, exact value types of the standard library in value_std.c, exceptions in
- * value_exc.c, all else is its type.
+/* Values as one bounded, printable line, without running the program's code: the common built-in
+ * types are read here, the others in value_builtin.c, exceptions in value_exc.c, types of the
+ * standard library in value_std.c and value_collections.c, exact ones only; all else is its type.
  * With --values str the program's own __str__ runs, guarded. GIL held. */
 #include "engine/lock.h"
 #include "engine/value.h"
 
 #include "engine/codes.h"
-
-#define MAX_NESTING 4
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
@@ -169,7 +167,11 @@ ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
 {
     const char *dot = strrchr(type->tp_name, '.');
     PyObject *module = with_module ? ft_type_module(type) : NULL, *keep;
-    if (module != NULL) {
+    if (module != NULL && PyUnicode_GET_LENGTH(module) == (Py_ssize_t)strlen("builtins")
+        && PyUnicode_CompareWithASCIIString(module, "builtins") == 0) {
+        Py_CLEAR(module); /* a few of its types are made on the heap: ExceptionGroup */
+    }
+    else if (module != NULL) {
         struct ft_str s = ft_utf8(module, &keep);
         ft_strbuf_add_printable(v->b, s);
         ft_strbuf_add_char(v->b, '.');
@@ -206,8 +208,7 @@ add_callable(struct ft_valuer *v, PyObject *value)
 {
     if (PyType_Check(value)) {
         ft_strbuf_add_cstr(v->b, "<class '");
-        ft_value_type_name(v, (PyTypeObject *)value,
-                           PyType_HasFeature((PyTypeObject *)value, Py_TPFLAGS_HEAPTYPE));
+        ft_value_type_name(v, (PyTypeObject *)value, true);
         ft_strbuf_add_cstr(v->b, "'>");
         return true;
     }
@@ -234,19 +235,80 @@ add_callable(struct ft_valuer *v, PyObject *value)
 /* Of containers that a signal's handler or another thread may change meanwhile: an item is held
  * while it is looked at, and no place in them is relied on. */
 
-static void
-add_separated(struct ft_valuer *v, PyObject *item, bool first)
+bool
+ft_value_open(struct ft_valuer *v, PyObject *container, const char *again, const char *deep)
+{
+    for (int i = 0; again != NULL && i < v->depth; i++) {
+        if (v->open[i] == container) {
+            ft_strbuf_add_cstr(v->b, again);
+            return false;
+        }
+    }
+    if (v->depth >= FT_VALUE_NESTING) {
+        ft_strbuf_add_cstr(v->b, deep);
+        return false;
+    }
+    v->open[v->depth++] = again ? container : NULL;
+    return true;
+}
+
+void
+ft_value_close(struct ft_valuer *v)
+{
+    v->depth--;
+}
+
+void
+ft_value_item(struct ft_valuer *v, PyObject *item, bool first)
 {
     ft_strbuf_add_cstr(v->b, first ? "" : ", ");
     ft_value_any(v, item);
 }
 
-static bool
-next_of_dict(PyObject *dict, Py_ssize_t *at, PyObject **key, PyObject **item)
+void
+ft_value_give_up(struct ft_valuer *v)
+{
+    v->foreign = true;
+    if (v->wholes > 0) {
+        v->end = 0; /* else exceptions within exceptions are read again and again for nothing */
+    }
+}
+
+bool
+ft_value_whole(struct ft_valuer *v, PyObject *value,
+               void (*add)(struct ft_valuer *v, PyObject *value))
+{
+    size_t start = v->b->len, end = v->end;
+    bool before = v->foreign;
+    v->foreign = false;
+    v->wholes++;
+    add(v, value);
+    v->wholes--;
+    bool whole = !v->foreign;
+    v->foreign = before;
+    v->end = end;
+    if (!whole) {
+        v->b->len = start;
+    }
+    return whole;
+}
+
+bool
+ft_value_next_pair(struct ft_value_pairs *pairs, PyObject **key, PyObject **item)
 {
     bool more;
-    FT_BEGIN_CRITICAL_SECTION(dict);
-    more = PyDict_Next(dict, at, key, item);
+    if (pairs->order != NULL) {
+        *item = NULL;
+        *key = PyIter_Next(pairs->order);
+        more = *key != NULL && PyDict_GetItemRef(pairs->dict, *key, item) > 0;
+        if (!more) {
+            PyErr_Clear();
+            Py_XDECREF(*key);
+        }
+        return more;
+    }
+    FT_BEGIN_CRITICAL_SECTION(pairs->dict);
+    more = PyDict_Next(pairs->dict, &pairs->at, key, item);
     if (more) {
         Py_INCREF(*key);
         Py_INCREF(*item);
@@ -255,15 +317,14 @@ next_of_dict(PyObject *dict, Py_ssize_t *at, PyObject **key, PyObject **item)
     return more;
 }
 
-static void
-add_dict(struct ft_valuer *v, PyObject *dict)
+void
+ft_value_dict(struct ft_valuer *v, struct ft_value_pairs *pairs)
 {
     PyObject *key, *item;
-    Py_ssize_t at = 0;
     bool first = true;
     ft_strbuf_add_char(v->b, '{');
-    while (!ft_value_full(v) && next_of_dict(dict, &at, &key, &item)) {
-        add_separated(v, key, first);
+    while (!ft_value_full(v) && ft_value_next_pair(pairs, &key, &item)) {
+        ft_value_item(v, key, first);
         first = false;
         ft_strbuf_add_cstr(v->b, ": ");
         ft_value_any(v, item);
@@ -271,6 +332,13 @@ add_dict(struct ft_valuer *v, PyObject *dict)
         Py_DECREF(item);
     }
     ft_strbuf_add_char(v->b, '}');
+}
+
+static void
+add_dict(struct ft_valuer *v, PyObject *dict)
+{
+    struct ft_value_pairs pairs = {dict, NULL, 0};
+    ft_value_dict(v, &pairs);
 }
 
 static void
@@ -285,7 +353,7 @@ add_set(struct ft_valuer *v, PyObject *set)
     PyObject *it = PyObject_GetIter(set), *item = NULL;
     bool first = true;
     while (it != NULL && !ft_value_full(v) && (item = PyIter_Next(it)) != NULL) {
-        add_separated(v, item, first);
+        ft_value_item(v, item, first);
         first = false;
         Py_DECREF(item);
     }
@@ -294,12 +362,12 @@ add_set(struct ft_valuer *v, PyObject *set)
     ft_strbuf_add_cstr(v->b, frozen ? "})" : "}");
 }
 
-static void
-add_tuple(struct ft_valuer *v, PyObject *tuple)
+void
+ft_value_tuple(struct ft_valuer *v, PyObject *tuple)
 {
     ft_strbuf_add_char(v->b, '(');
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple) && !ft_value_full(v); i++) {
-        add_separated(v, PyTuple_GET_ITEM(tuple, i), i == 0);
+        ft_value_item(v, PyTuple_GET_ITEM(tuple, i), i == 0);
     }
     ft_strbuf_add_cstr(v->b, PyTuple_GET_SIZE(tuple) == 1 ? ",)" : ")");
 }
@@ -312,7 +380,7 @@ add_list(struct ft_valuer *v, PyObject *list)
     for (Py_ssize_t i = 0; !ft_value_full(v) && i < PyList_GET_SIZE(list)
                            && (item = PyList_GetItemRef(list, i)) != NULL;
          i++) {
-        add_separated(v, item, i == 0);
+        ft_value_item(v, item, i == 0);
         Py_DECREF(item);
     }
     PyErr_Clear();
@@ -325,23 +393,20 @@ add_container(struct ft_valuer *v, PyObject *value)
     static const struct {
         PyTypeObject *type;
         void (*add)(struct ft_valuer *v, PyObject *value);
-        const char *deep;
+        const char *again, *deep;
     } containers[] = {
-        {&PyTuple_Type, add_tuple, "(...)"},
-        {&PyList_Type, add_list, "[...]"},
-        {&PyDict_Type, add_dict, "{...}"},
-        {&PySet_Type, add_set, "{...}"},
-        {&PyFrozenSet_Type, add_set, "frozenset({...})"},
+        {&PyTuple_Type, ft_value_tuple, "(...)", "(...)"},
+        {&PyList_Type, add_list, "[...]", "[...]"},
+        {&PyDict_Type, add_dict, "{...}", "{...}"},
+        {&PySet_Type, add_set, "set(...)", "{...}"},
+        {&PyFrozenSet_Type, add_set, "frozenset(...)", "frozenset({...})"},
     };
     for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
         if (Py_IS_TYPE(value, containers[i].type)) {
-            if (v->depth >= MAX_NESTING) {
-                ft_strbuf_add_cstr(v->b, containers[i].deep);
-                return true;
+            if (ft_value_open(v, value, containers[i].again, containers[i].deep)) {
+                containers[i].add(v, value);
+                ft_value_close(v);
             }
-            v->depth++;
-            containers[i].add(v, value);
-            v->depth--;
             return true;
         }
     }
@@ -385,38 +450,16 @@ add_scalar(struct ft_valuer *v, PyObject *value)
     return true;
 }
 
-static void
-add_range(struct ft_valuer *v, PyObject *range)
-{
-    static const char *const fields[] = {"start", "stop", "step"};
-    ft_strbuf_add_cstr(v->b, "range(");
-    for (int i = 0; i < 3; i++) {
-        PyObject *field = PyObject_GetAttrString(range, fields[i]);
-        bool known = field != NULL && PyLong_CheckExact(field);
-        bool default_step = known && i == 2 && PyLong_AsLong(field) == 1;
-        if (known && !default_step) {
-            ft_strbuf_add_cstr(v->b, i ? ", " : "");
-            ft_value_int(v, field);
-        }
-        PyErr_Clear();
-        Py_XDECREF(field);
-    }
-    ft_strbuf_add_char(v->b, ')');
-}
-
 void
 ft_value_any(struct ft_valuer *v, PyObject *value)
 {
     if (add_scalar(v, value) || add_container(v, value) || add_callable(v, value)) {
         return;
     }
-    if (Py_IS_TYPE(value, &PyRange_Type)) {
-        add_range(v, value);
+    if (ft_value_std(v, value) || ft_value_builtin(v, value)) {
         return;
     }
-    if (ft_value_std(v, value)) {
-        return;
-    }
+    ft_value_give_up(v);
     ft_strbuf_add_char(v->b, '<');
     ft_value_type_name(v, Py_TYPE(value), true);
     ft_strbuf_add_cstr(v->b, " object>");
@@ -477,7 +520,7 @@ ft_value_add(struct ft_strbuf *b, PyObject *value, const struct ft_value_style *
 {
     size_t start = b->len;
     /* Four bytes a character at most: enough to know whether to cut. */
-    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style, NULL};
+    struct ft_valuer v = {.b = b, .end = start + 4 * (size_t)style->length + 4, .style = style};
     if (style->mode == FT_VALUES_STR) {
         add_by_str(&v, value);
     }

@@ -1,5 +1,6 @@
-/* Exceptions as one bounded, printable line, without running the program's code: the type, and what
- * a built-in __str__ says of exact built-in arguments. GIL held. */
+/* Exceptions as one bounded, printable line, without running the program's code. One that leaves a
+ * call is shown as a traceback ends: the type, and what a built-in __str__ says of exact built-in
+ * arguments. One that is a value is shown as its repr() would. GIL held. */
 #include "engine/value.h"
 
 #include "engine/codes.h"
@@ -106,7 +107,7 @@ void
 ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style *style)
 {
     size_t start = b->len;
-    struct ft_valuer v = {b, start + 4 * (size_t)style->length + 4, 0, style, NULL};
+    struct ft_valuer v = {.b = b, .end = start + 4 * (size_t)style->length + 4, .style = style};
     PyObject *saved = PyErr_GetRaisedException();
     ft_value_type_name(&v, Py_TYPE(exc), needs_module(Py_TYPE(exc)));
     if (PyExceptionInstance_Check(exc) && is_readable(exc)) {
@@ -114,4 +115,42 @@ ft_exception_add(struct ft_strbuf *b, PyObject *exc, const struct ft_value_style
     }
     ft_value_restore(&v, saved);
     ft_value_cut(b, start, style->length);
+}
+
+/* ---- as values ------------------------------------------------------------------------------- */
+
+static void
+add_exception_value(struct ft_valuer *v, PyObject *exc)
+{
+    PyObject *args;
+    FT_BEGIN_CRITICAL_SECTION(exc);
+    args = Py_XNewRef(((PyBaseExceptionObject *)exc)->args);
+    FT_END_CRITICAL_SECTION();
+    ft_value_type_name(v, Py_TYPE(exc), false);
+    if (args == NULL || !PyTuple_CheckExact(args)) {
+        ft_value_give_up(v);
+    }
+    else if (ft_value_open(v, exc, NULL, "(...)")) {
+        if (PyTuple_GET_SIZE(args) == 1) {
+            ft_strbuf_add_char(v->b, '(');
+            ft_value_any(v, PyTuple_GET_ITEM(args, 0));
+            ft_strbuf_add_char(v->b, ')');
+        }
+        else {
+            ft_value_tuple(v, args);
+        }
+        ft_value_close(v);
+    }
+    Py_XDECREF(args);
+}
+
+/* "ValueError('bad')", of a built-in type whose repr() looks at nothing but the arguments. */
+bool
+ft_value_exception(struct ft_valuer *v, PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    return PyType_HasFeature(type, Py_TPFLAGS_BASE_EXC_SUBCLASS)
+           && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)
+           && type->tp_repr == ((PyTypeObject *)PyExc_BaseException)->tp_repr
+           && ft_value_whole(v, value, add_exception_value);
 }
