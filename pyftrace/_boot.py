@@ -276,12 +276,12 @@ def _finish_recorder(engine: "Any", tap: "Tap", options: opts.Options) -> None:
         return
     try:
         if engine.read_run(path)[1] == os.getpid():
-            _closing_line(path, calls, dropped, tap)
+            _closing_line(path, calls, dropped, tap, options)
     except (OSError, MemoryError) as error:  # it is whole: there is no descriptor to look with
         say(f"cannot look into {path}: {getattr(error, 'strerror', None) or 'out of memory'}")
 
 
-def _closing_line(path: str, calls: int, dropped: int, tap: "Tap") -> None:
+def _closing_line(path: str, calls: int, dropped: int, tap: "Tap", options: opts.Options) -> None:
     from pyftrace.folder import DEFAULT, is_subinterpreter
 
     mine = f"{os.getpid()}-"
@@ -294,14 +294,17 @@ def _closing_line(path: str, calls: int, dropped: int, tap: "Tap") -> None:
         own = [name for name in os.listdir(path) if name.startswith(mine) and name[-5:] == ".defs"]
         inner = any(is_subinterpreter(os.path.join(path, name)) for name in own)
         others = f", and those of {'sub-interpreters' if inner else 'what ran before exec'},"
-    for pattern in tap.unmatched() if processes == 1 else ():  # what others met is not known here
-        say(f"warning: nothing matched '{pattern}'{_nearest_name(pattern)}")
+    if processes == 1:  # what others met is not known here
+        if not calls:
+            say(nothing_shown(tap, options))
+        _say_unmatched(tap)
     word = "call" if calls == 1 else "calls"
     if dropped:
         word += ", the last of them"
         others = others.rstrip(",")
     argument = "" if shown == DEFAULT else " " + opts.shell_word(shown)
-    say(f"{calls} {word}{others} recorded in {shown}; to see them: pyftrace replay{argument}")
+    look = f"; to see them: pyftrace replay{argument}" if calls or others else ""
+    say(f"{calls} {word}{others} recorded in {shown}{look}")
 
 
 # ---- the end -------------------------------------------------------------------------------------
@@ -349,22 +352,31 @@ def _errors(tap: "Tap", options: opts.Options) -> None:
 
 def _notes(engine: "Any", tap: "Tap", options: opts.Options) -> None:
     if not (tap.calls if options.report else tap.lines):
-        say(nothing_shown(tap.left_out()))
-    for pattern in tap.unmatched():
-        say(f"warning: nothing matched '{pattern}'{_nearest_name(pattern)}")
-    children = engine.children()
+        say(nothing_shown(tap, options))
+    _say_unmatched(tap)
+    started, forked = engine.children()
+    children = started + forked
     if children and options.report:
         word = "process" if children == 1 else "processes"
         say(f"{children} child {word} not counted; pyftrace record counts them")
-    elif children:
+    elif started:
         say("child processes are not shown; pyftrace record shows them")
+    elif forked:
+        say("a forked child is shown until it runs another program; pyftrace record shows that too")
     if engine.interpreters():
         say("sub-interpreters are not traced; pyftrace record traces them")
 
 
-def nothing_shown(left_out: "list[tuple[str, int]]") -> str:
-    """Why a tree or table is empty, and what to type: the packages that were called instead."""
-    others = left_out
+def _say_unmatched(tap: "Tap") -> None:
+    for pattern in tap.unmatched():
+        say(f"warning: nothing matched '{pattern}'{_nearest_name(pattern)}")
+
+
+def nothing_shown(tap: "Tap", options: opts.Options) -> str:
+    """Why there are no calls, and what to type: the packages that were called instead."""
+    if options.function or options.exclude or options.hide or options.only:
+        return "no calls in scope"  # that was the user's choice; what matched nothing is told
+    others = tap.left_out()
     if not others:
         return "no calls in scope: the program called no function of its own"
     parts = [f"{others[0][0]} ({others[0][1]} functions)" if others[0][1] != 1

@@ -341,7 +341,7 @@ def release() -> None:
 def forked() -> bool:
     """Whether this process is a forked child of the one that armed."""
 
-def children() -> int:
+def children() -> tuple[int, int]:
     """Processes started since arm() (fork, subprocess, multiprocessing)."""
 
 def is_main() -> bool:

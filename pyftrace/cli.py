@@ -212,6 +212,8 @@ def _run(words: "list[str]") -> int:
             say(f"pyftrace version {__version__}\n")
             return 0
         options = opts.Options(**fields, record=record)
+        if options.limit is not None and not options.report:
+            raise opts.OptionError("--limit goes with --report")
     except opts.OptionError as error:
         return refuse(str(error))
     if not target:

@@ -309,7 +309,7 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         if options.quiet or stopped:
             folder.name_back(engine, path)
             return
-        if not engine.children() and not engine.interpreters():  # what others met is not known
+        if not any(engine.children()) and not engine.interpreters():  # what others met is not known
             for pattern in (*tap.unmatched(), *state[4]):
                 say(f"warning: nothing matched '{pattern}'")
         say(closing_line(path, rings, state, options.max_dumps))

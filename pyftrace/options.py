@@ -178,10 +178,12 @@ class Options:
         if fields:
             name = next(iter(fields))
             raise OptionError(f"unknown option '{name}'{did_you_mean(name, DEFAULTS)}")
-        if self.format is not None and not self.report and not self.record:
-            raise OptionError("--format goes with --report")
         for row in TABLE:
             given = getattr(self, row.dest) != DEFAULTS[row.dest]
+            # A notebook bounds its tree by --limit too.
+            of_report = row.group == REPORT and row.dest != "limit"
+            if given and of_report and not self.report and not self.record:
+                raise OptionError(f"{row.names[-1]} goes with --report")
             if given and self.record and (row.group == REPORT or row.dest in OF_THE_TREE):
                 raise OptionError(f"{row.names[-1]} does not go with record")
             if given and not self.record and row.group == RECORD:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyftrace import _engine, folder
 from pyftrace import options as opts
 from pyftrace.options import OptionError, Options
-from pyftrace.totals import Report, Row
+from pyftrace.totals import Report, Row, did_you_mean
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -39,6 +39,16 @@ def _time(name: str, value: int | str | None) -> int | None:
     if not 0 <= ns < 1 << 62:
         raise OptionError(f"{name}: {ns} is out of range")
     return ns
+
+
+_IDS = ("pid", "tid", "thread")
+
+
+def _id(name: str, value: int) -> int:
+    number = operator.index(value)
+    if not 0 <= number < 1 << 63:
+        raise OptionError(f"{name}: {number} is out of range")
+    return number
 
 
 def checked_span(since: int | str | None, until: int | str | None) -> tuple[int, int]:
@@ -171,6 +181,24 @@ class Node:
             stack += [(depth + 1, child) for child in reversed(node.children)]
 
 
+def tree_of(tap: "_engine.Tap") -> Node:
+    """What a ``tree`` tap was told, as :meth:`Recording.tree` gives it."""
+    root = Node("", "", "", 0, 0, 0, 0)
+    nodes = [root]
+    rows = tap.nodes()
+    named = naming((name, file, line, column) for _, name, _, file, line, column, *_ in rows)
+    for parent, name, module, file, line, column, calls, total, own, cut in rows:
+        name = named(name, file, line, column)
+        node = Node(name, module, file, line, calls, total, own, cut)
+        nodes[parent].children.append(node)
+        nodes.append(node)
+    for node in nodes:
+        node.children.sort(key=lambda child: -child.total_ns)
+    root.total_ns = sum(child.total_ns for child in root.children)
+    root.calls = 1
+    return root
+
+
 class Recording:
     """A recording of ``pyftrace record``. OSError when the directory is none. A flight recorder's
     directory stands for its last dump or, without one, for the ring of a process; ``path`` says
@@ -298,6 +326,11 @@ class Recording:
             "threads": self.threads,
         } | self.run
 
+    def did_you_mean(self, pattern: str) -> str:
+        """``; did you mean X?``, X a function that was recorded."""
+        functions = self._engine.functions().values()
+        return did_you_mean(pattern, [(module, name, file) for name, module, file, *_ in functions])
+
     # ---- reading ---------------------------------------------------------------------------------
 
     def walk(
@@ -310,6 +343,9 @@ class Recording:
     ) -> tuple[int, int]:
         """Tell a tap the events; (events, missing among them)."""
         begin, end = checked_span(since, until)
+        for name in _IDS:
+            if name in part:
+                part[name] = _id(name, part[name])
         return self._engine.walk(tap, since=begin, until=end, **part)
 
     def events(
@@ -324,10 +360,13 @@ class Recording:
         """The events of all threads, or of one, in order of time; ``since`` and ``until`` in ns
         since the recording began, or as on the command line: ``"1.5s"``. ``pid`` and ``tid`` are
         the system's, ``thread`` is a serial of :attr:`threads`; 0: all. Memory does not grow with
-        their number. ValueError for a time that cannot be. What is damaged is passed over:
-        :attr:`damage` tells of it."""
+        their number. ValueError for a time or a number that cannot be. What is damaged is passed
+        over: :attr:`damage` tells of it."""
         begin, end = checked_span(since, until)
-        found = self._engine.events(pid=pid, tid=tid, thread=thread, since=begin, until=end)
+        ids = {"pid": pid, "tid": tid, "thread": thread}
+        found = self._engine.events(
+            **{name: _id(name, value) for name, value in ids.items()}, since=begin, until=end
+        )
         return map(Event._make, found)
 
     def report(
@@ -368,23 +407,9 @@ class Recording:
         names = ("pid", "tid", "thread", "since", "until")
         part = {n: options.pop(n) for n in names if n in options}
         checked = _filters("tree", options, names)
-        keywords = {n: getattr(checked, n) for n in FILTERS}
-        tap = _engine.Tap("tree", **keywords)
+        tap = _engine.Tap("tree", **{n: getattr(checked, n) for n in FILTERS})
         self.walk(tap, progress=progress, **part)
-        root = Node("", "", "", 0, 0, 0, 0)
-        nodes = [root]
-        rows = tap.nodes()
-        named = naming((name, file, line, column) for _, name, _, file, line, column, *_ in rows)
-        for parent, name, module, file, line, column, calls, total, own, cut in rows:
-            name = named(name, file, line, column)
-            node = Node(name, module, file, line, calls, total, own, cut)
-            nodes[parent].children.append(node)
-            nodes.append(node)
-        for node in nodes:
-            node.children.sort(key=lambda child: -child.total_ns)
-        root.total_ns = sum(child.total_ns for child in root.children)
-        root.calls = 1
-        return root
+        return tree_of(tap)
 
     def to_dataframe(self, **part: Any) -> Any:
         """The events as a pandas DataFrame, one column per field of :class:`Event`; ``part`` as for

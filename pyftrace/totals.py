@@ -159,12 +159,13 @@ class Report:
             known = [(row.module, row.function, row.file) for row in self.rows]
             raise LookupError(
                 f"no recorded function matches '{pattern}' (missing_ok=True gives 0)"
-                + _nearest(pattern, known)
+                + did_you_mean(pattern, known)
             )
         names = loaded_functions()
         files = [file for module, name, file in names if matches(pattern, module, name, file)]
         if not files:
-            raise LookupError(f"no loaded function matches '{pattern}'{_nearest(pattern, names)}")
+            meant = did_you_mean(pattern, names)
+            raise LookupError(f"no loaded function matches '{pattern}'{meant}")
         if self._is_own_code_only() and all(map(is_library, files)):
             raise LookupError(
                 f"'{pattern}' is a library's or generated and was not counted; to count it:"
@@ -307,7 +308,8 @@ def _members(namespace: object) -> Iterator[object]:
             yield from item.__dict__.values()
 
 
-def _nearest(pattern: str, names: list[tuple[str, str, str]]) -> str:
+def did_you_mean(pattern: str, names: list[tuple[str, str, str]]) -> str:
+    """``; did you mean X?``, X of functions as :func:`loaded_functions` gives them."""
     known = {f"{module}.{name}" for module, name, _ in names} | {name for _, name, _ in names}
     close = nearest(pattern, known)
     return f"; did you mean {printable(close)}?" if close else ""

@@ -47,8 +47,8 @@ forked(PyObject *module, PyObject *Py_UNUSED(unused))
 static PyObject *
 children(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    return PyLong_FromUnsignedLongLong(ft_state_of(module)->engine.spawned[FT_SPAWN_PROCESS]
-                                       + ft_process_forked_children());
+    return Py_BuildValue("KK", ft_state_of(module)->engine.spawned[FT_SPAWN_PROCESS],
+                         ft_process_forked_children());
 }
 
 static PyObject *
@@ -181,7 +181,7 @@ static PyMethodDef functions[] = {
     {"release", FT_LOCKED_NAME(release), METH_NOARGS, "Detach every tap but the armed program's."},
     {"forked", FT_LOCKED_NAME(forked), METH_NOARGS,
      "Whether this is a forked child of the process that armed."},
-    {"children", FT_LOCKED_NAME(children), METH_NOARGS, "Processes started since arm()."},
+    {"children", FT_LOCKED_NAME(children), METH_NOARGS, "(Processes started, forked) since arm()."},
     {"is_main", is_main, METH_NOARGS, "Whether this is the main interpreter."},
     {"interpreters", FT_LOCKED_NAME(interpreters), METH_NOARGS,
      "Whether sub-interpreters were in use."},

@@ -31,7 +31,10 @@ def goes(row: opts.Row, record: bool) -> bool:
     word = {"int": "1", "size": "1M", "reason": "exception", "text": "x", "append": "x"}
     value = row.choices[-1] if row.choices else word.get(row.kind, "")
     words = [row.names[-1], *([value] if row.takes_value else [])]
-    words += {"--format": ["--report"], "--max-dumps": ["--dump-on=exception"]}.get(words[0], [])
+    if row.group == opts.REPORT and not record:
+        words.append("--report")
+    if words[0] == "--max-dumps":
+        words.append("--dump-on=exception")
     try:
         opts.Options(record=record, **opts.parse(words)[0])
     except opts.OptionError:

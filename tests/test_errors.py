@@ -225,6 +225,13 @@ def test_children_are_noted(pyftrace: Run, script: Path):
     assert "2 child processes not counted" in pyftrace("--report", "foo.py").stderr
 
 
+def test_forked_children_are_shown_as_far_as_they_are(pyftrace: Run, script: Path):
+    script.write_text("import os\nif os.fork():\n    os.wait()\nelse:\n    os._exit(0)\n")
+    note = "a forked child is shown until it runs another program; pyftrace record shows that too"
+    assert pyftrace("foo.py").stderr.splitlines()[-1] == f"pyftrace: {note}"
+    assert "1 child process not counted" in pyftrace("--report", "foo.py").stderr
+
+
 def test_a_forked_child_says_who_it_is(pyftrace: Run, script: Path):
     script.write_text(
         "import os, sys\ndef f(x):\n    return x\n\nf(1)\nsys.stdout.flush()\npid = os.fork()\n"
@@ -345,6 +352,27 @@ def test_a_function_seen_first_without_memory(python: Run, tmp_path: Path, mode:
 def test_a_pattern_that_matched_nothing_is_said(pyftrace: Run, tmp_path: Path):
     (tmp_path / "app.py").write_text("def square(n): return n * n\nsquare(2)\n")
     done = pyftrace("record", "-f", "sqare", "app.py")
-    warning, closing = done.stderr.splitlines()
-    assert warning == ("pyftrace: warning: nothing matched 'sqare'; the nearest name is square")
-    assert closing.startswith("pyftrace: 0 calls recorded in ")
+    assert done.stderr == (
+        "pyftrace: no calls in scope\n"
+        "pyftrace: warning: nothing matched 'sqare'; the nearest name is square\n"
+        "pyftrace: 0 calls recorded in pyftrace.data\n"
+    )
+    assert pyftrace("replay").stderr == "pyftrace: no calls in scope\n"
+
+
+@pytest.mark.parametrize("words", [["replay"], ["report"], ["graph"], ["dump", "--format=folded"]])
+def test_a_pattern_that_matched_nothing_of_a_recording(
+    words: list[str], pyftrace: Run, tmp_path: Path
+):
+    (tmp_path / "app.py").write_text("def square(n): return n * n\nsquare(2)\n")
+    pyftrace("record", "app.py")
+    assert pyftrace(*words, "-f", "sqare").stderr == (
+        "pyftrace: warning: nothing matched 'sqare'; did you mean square?\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--sort=calls", "--columns=self", "--limit=3", "--format=csv"])
+def test_what_only_the_report_has_goes_with_report(option: str, pyftrace: Run, script: Path):
+    done = pyftrace(option, "foo.py")
+    assert one_line(done.stderr) == f"{option.partition('=')[0]} goes with --report"
+    assert (done.returncode, done.stdout) == (2, "")

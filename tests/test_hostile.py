@@ -259,9 +259,10 @@ def test_notes_are_harmless_lines(tmp_path: Path):
     (tmp_path / "app.py").write_text(ELSEWHERE.format(name=ascii(RED)))
     status, out, err = traced(tmp_path, "-f", RED.replace("[", "?") + "e", "app.py")
     assert (status, out) == (0, "Running script: app.py\n")
-    left_out, unmatched = lines_of(err)
-    assert left_out.endswith(r" Try --include $'\x1b[31m\u009b2J\u202ered\n'")
+    unmatched = lines_of(err)[-1]
     assert r"nothing matched '\x1b?31m\x9b2J\u202ered\ne'" in unmatched
+    (left_out,) = lines_of(traced(tmp_path, "app.py")[2])
+    assert left_out.endswith(r" Try --include $'\x1b[31m\u009b2J\u202ered\n'")
     status, out, err = run(tmp_path, "app.py", PYFTRACE=f"--{RED}")
     assert (status, out, len(lines_of(err))) == (0, "", 1)
 

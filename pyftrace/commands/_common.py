@@ -154,17 +154,19 @@ def part_of(a: argparse.Namespace) -> dict[str, Any]:
     return {"pid": pid, "tid": tid, "since": a.since, "until": a.until}
 
 
-def say_absent(recording: Recording, part: dict[str, Any]) -> None:
-    """A line when no process or thread of the recording is the one asked for."""
+def say_absent(recording: Recording, part: dict[str, Any]) -> bool:
+    """A line when no process or thread of the recording is the one asked for; whether so."""
     pid, tid = part["pid"], part["tid"]
     pids = {process["pid"] for process in recording.processes}
     if pid and pid not in pids:
         refuse(f"no process {pid} in the recording; it has {_some(pids)}", 0)
-        return
+        return True
     tids = {t["tid"] for t in recording.threads if not pid or t["pid"] == pid}
     if tid and tid not in tids:
         where = f"process {pid}" if pid else "the recording"
         refuse(f"no thread {tid} in {where}; it has {_some(tids)}", 0)
+        return True
+    return False
 
 
 def _some(numbers: set[int]) -> str:
@@ -237,7 +239,7 @@ def finish_reading(recording: Recording, *taps: Any) -> int:
         return refuse(NOT_ALL, 1)
     for pattern in taps[0].unmatched():
         if all(pattern in tap.unmatched() for tap in taps):
-            refuse(f"warning: nothing matched '{pattern}'", 0)
+            refuse(f"warning: nothing matched '{pattern}'{recording.did_you_mean(pattern)}", 0)
     return status_of(recording)
 
 

@@ -4,9 +4,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
+from pyftrace import _engine
 from pyftrace.commands import _common as common
 from pyftrace.options import checked_pattern, printable
-from pyftrace.recording import Node, Place, place_of
+from pyftrace.recording import Node, Place, place_of, tree_of
 from pyftrace.totals import matches
 
 EXAMPLES = """\
@@ -56,8 +57,10 @@ def _graph(a: Namespace) -> int:
     recording = common.opened(a.dir)
     common.say_absent(recording, part)
     progress = common.Progress(recording.events_total())
-    levels = depth if depth and a.func is None else None  # of --func they are counted from it on
-    root = recording.tree(progress=progress, depth=levels, **patterns, **part)
+    levels = depth if a.func is None else 0  # of --func they are counted from it on
+    tap = _engine.Tap("tree", depth=levels, **patterns)
+    recording.walk(tap, progress=progress, **part)
+    root = tree_of(tap)
     progress.end()
     if a.func is None:
         lines = list(tree_lines(root.children, a.min_time))
@@ -67,7 +70,7 @@ def _graph(a: Namespace) -> int:
             return common.refuse(f"no function of the recording matches '{a.func}'", 1)
         lines = [*backtrace_lines(found), "", *callee_lines(found, a.min_time, depth)]
     common.write("\n".join(lines) + "\n", a.output, not a.no_pager)
-    return common.status_of(recording)
+    return common.finish_reading(recording, tap)
 
 
 def time_text(ns: int) -> str:

@@ -95,7 +95,9 @@ def state_rows(recording: Recording, found: dict[str, Any]) -> list[tuple[str, s
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["wall_ns"] / 1e9))
     processes = found["processes"]
     ended = max((p["ended_ns"] for p in processes), default=0)
-    each = f" ({found['bytes'] / found['events']:.2f} bytes an event)" if found["events"] else ""
+    each = found["bytes"] / max(found["events"], 1)
+    # More than a record can take is a ring's reserved room, or names beside a few calls.
+    average = f" ({each:.2f} bytes an event)" if 0 < each < 64 else ""
     return [
         ("recording", os.path.abspath(recording.path)),
         ("state", found["state"]),
@@ -106,7 +108,7 @@ def state_rows(recording: Recording, found: dict[str, Any]) -> list[tuple[str, s
         ("began", began + _lasted(ended, is_running(recording, found))),
         ("made by", f"pyftrace {facts.get('pyftrace', '?')}, Python {facts.get('python', '?')}"
          f" on {facts.get('host', '?')}; format {found['version']}"),
-        ("size", f"{size(found['bytes'])}{each}"),
+        ("size", f"{size(found['bytes'])}{average}"),
         ("events", f"{found['events']:,}, {found['missing']:,} missing"),
         ("processes", f"{len({p['pid'] for p in processes})}, threads {len(found['threads'])}"),
     ]  # fmt: skip

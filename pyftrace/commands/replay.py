@@ -46,7 +46,7 @@ def _replay(a: Namespace) -> int:
     patterns, part = common.patterns_of(a), common.part_of(a)
     last = 0 if a.last is None else checked_int("--last", a.last, least=1)
     recording = common.opened(a.dir)
-    common.say_absent(recording, part)
+    absent = common.say_absent(recording, part)
     progress = common.Progress(recording.events_total() if a.output else 0)
     with common.output(a.output, not a.no_pager) as fd:
         tap = _engine.Tap(
@@ -56,4 +56,6 @@ def _replay(a: Namespace) -> int:
         recording.walk(tap, merged=True, min_ns=a.min_time, progress=progress, **part)
         tap.flush()
         progress.end()
+    if not (tap.lines or absent or tap.unmatched()):
+        common.refuse("no calls in scope", 0)
     return common.finish(recording, tap, tap)

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from pyftrace import _engine
 from pyftrace.exports._functions import Graph
 from pyftrace.options import OptionError, printable
-from pyftrace.recording import FILTERS, Node, Recording
-from pyftrace.totals import Report
+from pyftrace.recording import Node, Recording, tree_of
 
 
 class Format(NamedTuple):
@@ -64,11 +63,9 @@ class Source:
 
     def tree(self) -> Node:
         """The calls added up: the root of the aggregated call tree."""
-        return self.recording.tree(**self._keywords())
-
-    def report(self) -> Report:
-        """The totals per function."""
-        return self.recording.report(**self._keywords())
+        tap = _engine.Tap("tree", **self.patterns)
+        self.walk(tap)
+        return tree_of(tap)
 
     def graph(self) -> Graph:
         """Who calls whom, with calls and times."""
@@ -96,10 +93,6 @@ class Source:
             tap.flush()
         self.taps.append(tap)
 
-    def _keywords(self) -> dict[str, Any]:
-        depth = self.patterns.get("depth") or None  # a Tap has 0 for all
-        return {**self.patterns, **self.part, "depth": depth, "progress": self._progress}
-
 
 def checked(name: str) -> Format:
     """The row of that name; OptionError for another."""
@@ -108,4 +101,4 @@ def checked(name: str) -> Format:
     return FORMATS[name]
 
 
-__all__ = ["FILTERS", "FORMATS", "Format", "Source", "checked"]
+__all__ = ["FORMATS", "Format", "Source", "checked"]

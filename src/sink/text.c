@@ -26,6 +26,7 @@ struct lane {
     uint32_t unkept; /* frames above `depth` that found no memory */
     bool writing; /* its line is with the output */
     bool ended; /* the thread or the tap ended meanwhile */
+    bool is_main;
 };
 
 struct text {
@@ -34,7 +35,7 @@ struct text {
     struct ft_output *out; /* borrowed */
     uint64_t lines;
     uint64_t first_thread, first_task; /* serials that wrote first, 0: none yet */
-    bool labels; /* a second thread or task has written */
+    bool labels; /* a thread other than the main one, or a second task, has written */
     bool many_threads;
     uint64_t pid; /* 0: not a forked child */
 };
@@ -77,6 +78,7 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
     }
     lane->serial = info->serial;
     lane->pid = info->other ? info->pid : 0;
+    lane->is_main = info->name.len == 10 && memcmp(info->name.s, "MainThread", 10) == 0;
     lane->name = (struct ft_str){name, info->name.len};
     ft_strbuf_init(&lane->line);
     return lane;
@@ -210,7 +212,8 @@ add_label(struct text *t, struct lane *lane, const struct ft_task *task)
     if (t->first_thread == 0) {
         t->first_thread = lane->serial;
     }
-    if (t->first_thread != lane->serial) {
+    /* A worker's lines are told as such though the main thread has not written. */
+    if (t->first_thread != lane->serial || !lane->is_main) {
         t->many_threads = t->labels = true;
     }
     if (task != NULL) {
