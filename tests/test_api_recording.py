@@ -301,7 +301,7 @@ def test_times_as_the_command_line_has_them(recording: "pyftrace.Recording"):
         with pytest.raises(ValueError, match=r"'soon' is no time; 5us, 1.5ms or 2s is"):
             read(until="soon")
         for wrong in ({"pid": -1}, {"tid": 1 << 70}, {"thread": 10**30}):
-            with pytest.raises(ValueError, match=f"{[*wrong][0]}: .* is out of range"):
+            with pytest.raises(ValueError, match=f"{next(iter(wrong))}: .* is out"):
                 read(**wrong)
         with pytest.raises(ValueError, match="since: -1 is out of range"):
             read(since=-1)
