@@ -9,12 +9,6 @@
 #define BATCH 4096
 
 static PyObject *
-text_or_none(struct ft_str s)
-{
-    return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
-}
-
-static PyObject *
 call_tuple(const struct ft_event_thread *thread, const struct ft_call *call, uint64_t time,
            const char *event)
 {
@@ -24,10 +18,10 @@ call_tuple(const struct ft_event_thread *thread, const struct ft_call *call, uin
         "KKKKNIsNNNIKNNNNNKI", time, thread->pid, thread->native, thread->serial,
         ft_name_to_str(thread->name), call->depth, event, ft_name_to_str(call->func->name),
         ft_name_to_str(call->func->module), ft_name_to_str(call->func->file), call->func->line,
-        call->activation, text_or_none(call->task ? call->task->name : none),
+        call->activation, ft_text_or_none(call->task ? call->task->name : none),
         call->caller ? PyLong_FromUnsignedLong(call->call_line) : Py_NewRef(Py_None),
-        text_or_none(call->args), text_or_none(raised ? none : call->value),
-        text_or_none(raised ? call->value : none), 0ULL, call->func->column);
+        ft_text_or_none(call->args), ft_text_or_none(raised ? none : call->value),
+        ft_text_or_none(raised ? call->value : none), 0ULL, call->func->column);
 }
 
 PyObject *

@@ -20,12 +20,6 @@ struct rows {
     bool failed;
 };
 
-static PyObject *
-text_or_none(struct ft_str s)
-{
-    return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
-}
-
 static const char *
 word_of(const struct ft_outline_row *row)
 {
@@ -43,10 +37,11 @@ row_tuple(const struct ft_outline_row *row)
     }
     return Py_BuildValue("KKIsKzKKNNINNNK", row->at, row->end, in->func->id,
                          row->before ? "open" : ft_dump_event(in->way), in->time, word_of(row),
-                         out->time, in->activation, text_or_none(in->task ? in->task->name : none),
+                         out->time, in->activation,
+                         ft_text_or_none(in->task ? in->task->name : none),
                          in->caller ? PyLong_FromUnsignedLong(in->call_line) : Py_NewRef(Py_None),
-                         in->caller ? in->caller->id : 0, text_or_none(in->args),
-                         text_or_none(out->value), PyBool_FromLong(out->awaits), 0ULL);
+                         in->caller ? in->caller->id : 0, ft_text_or_none(in->args),
+                         ft_text_or_none(out->value), PyBool_FromLong(out->awaits), 0ULL);
 }
 
 static bool

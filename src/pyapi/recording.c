@@ -27,6 +27,12 @@ ft_name_to_str(struct ft_str s)
 }
 
 PyObject *
+ft_text_or_none(struct ft_str s)
+{
+    return s.s ? ft_name_to_str(s) : Py_NewRef(Py_None);
+}
+
+PyObject *
 ft_func_to_tuple(const struct ft_func *f)
 {
     if (f == NULL) {

@@ -14,6 +14,7 @@ struct ft_recording_object {
 /* New references; NULL with an exception. */
 PyObject *ft_text_to_str(struct ft_str s);           /* file names: surrogateescape */
 PyObject *ft_name_to_str(struct ft_str s); /* Python's names: surrogatepass, or replaced */
+PyObject *ft_text_or_none(struct ft_str s); /* the same, None where it is NULL */
 /* (name, module, file, line, column); None for NULL. */
 PyObject *ft_func_to_tuple(const struct ft_func *f);
 PyObject *ft_id_to_str(const uint8_t id[16]);

@@ -1,5 +1,6 @@
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 
@@ -24,6 +25,7 @@ def main():
         import no_such_module  # noqa: F401
     except ImportError as e:
         print(e)
+    shutil.rmtree(folder)
 
 
 main()
