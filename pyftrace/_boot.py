@@ -82,22 +82,6 @@ def own_folders() -> tuple[str, ...]:
     return tuple(dict.fromkeys([here, os.path.realpath(here)]))
 
 
-# At a prompt, in a cell, in a doctest; as the engine has it (filter.c).
-_TYPED = ("<stdin>", "<python-input-", "<console>", "<pyshell#", "<ipython-input-", "<doctest ")
-
-
-def is_library(file: str) -> bool:
-    """Whether code of that file is a library's, as far as its name says."""
-    if file.startswith("<"):
-        return not file.startswith(_TYPED)
-    parts = file.split("/")
-    return (
-        "site-packages" in parts
-        or "dist-packages" in parts
-        or any(file.startswith(folder + "/") for folder in library_folders())
-    )
-
-
 def _arm(options: opts.Options) -> None:
     from pyftrace import _engine
 

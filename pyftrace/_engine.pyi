@@ -354,6 +354,10 @@ def set_paths(stdlib: tuple[str, ...], own: tuple[str, ...]) -> None:
     """Absolute folders of the standard library and of pyftrace itself: code below is not user
     code. Folders named site-packages or dist-packages are known."""
 
+def is_library(file: str, /) -> bool:
+    """Whether code of that file is the standard library's, of site-packages, made of a text or
+    pyftrace's own, as far as its name says; what is typed at a prompt is the user's."""
+
 def tool_id() -> int:
     """The tool id held, -1: none."""
 

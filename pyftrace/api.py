@@ -9,7 +9,7 @@ from types import CodeType, TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from pyftrace import _boot
-from pyftrace._boot import is_library
+from pyftrace._engine import is_library
 from pyftrace.options import DEFAULTS, Options, nearest
 from pyftrace.totals import Report
 

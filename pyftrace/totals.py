@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyftrace._boot import is_library
+from pyftrace._engine import is_library
 from pyftrace.options import Options, nearest, printable
 
 TOP_LEVEL = "top level"  # the caller of an outermost call

@@ -1,6 +1,7 @@
 /* pyftrace._engine: module state and functions. One engine per interpreter (PEP 489, PEP 684). */
 #include <stdlib.h>
 
+#include "engine/filter.h"
 #include "engine/lock.h"
 #include "engine/process.h"
 #include "pyapi/pyapi.h"
@@ -139,6 +140,23 @@ set_paths(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+is_library(PyObject *module, PyObject *file)
+{
+    if (!PyUnicode_Check(file)) {
+        PyErr_SetString(PyExc_TypeError, "is_library() takes the path of a file");
+        return NULL;
+    }
+    PyObject *utf8 = PyUnicode_AsEncodedString(file, "utf-8", "surrogatepass");
+    if (utf8 == NULL) {
+        return NULL;
+    }
+    struct ft_str s = {PyBytes_AS_STRING(utf8), (size_t)PyBytes_GET_SIZE(utf8)};
+    bool is = ft_origin_of_file(&ft_state_of(module)->engine.paths, s) != FT_ORIGIN_USER;
+    Py_DECREF(utf8);
+    return PyBool_FromLong(is);
+}
+
 #ifdef FT_TEST_CLOCK
 static PyObject *
 advance_clock(PyObject *Py_UNUSED(module), PyObject *ns)
@@ -160,6 +178,7 @@ FT_LOCKED(forked)
 FT_LOCKED(children)
 FT_LOCKED(interpreters)
 FT_LOCKED(set_paths)
+FT_LOCKED(is_library)
 FT_LOCKED(tool_id)
 FT_LOCKED(events)
 FT_LOCKED(started)
@@ -187,6 +206,8 @@ static PyMethodDef functions[] = {
      "Whether sub-interpreters were in use."},
     {"set_paths", FT_LOCKED_NAME(set_paths), METH_VARARGS,
      "Where the standard library and pyftrace lie."},
+    {"is_library", FT_LOCKED_NAME(is_library), METH_O,
+     "Whether code of that file is not the user's."},
     {"tool_id", FT_LOCKED_NAME(tool_id), METH_NOARGS, "The sys.monitoring tool id held, -1: none."},
     {"events", FT_LOCKED_NAME(events), METH_NOARGS, "The events switched on."},
     {"ticks", ticks, METH_NOARGS, "The clock of events."},

@@ -13,7 +13,7 @@ from typing import Any, Self
 import pytest
 
 from pyftrace import api
-from pyftrace._boot import is_library
+from pyftrace._engine import is_library
 from pyftrace.options import OptionError, checked_pattern, printable
 from pyftrace.testing import baseline
 from pyftrace.totals import SHOWN_CALLERS, TOP_LEVEL, Calls, Report, Row, matches

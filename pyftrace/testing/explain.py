@@ -8,7 +8,7 @@ from types import TracebackType
 
 import pytest
 
-from pyftrace._boot import is_library
+from pyftrace._engine import is_library
 from pyftrace.options import printable
 from pyftrace.testing.ring import Told
 

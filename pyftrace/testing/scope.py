@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyftrace._boot import is_library
+from pyftrace._engine import is_library
 
 
 def under_test(session: pytest.Session) -> tuple[str, ...]:
