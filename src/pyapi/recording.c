@@ -190,9 +190,8 @@ count_events(struct ft_trace *t, const struct ft_trace_thread *thread, uint64_t 
 }
 
 static PyObject *
-recording_threads(PyObject *op, PyObject *Py_UNUSED(unused))
+threads_list(struct ft_trace *t)
 {
-    struct ft_trace *t = TRACE(op);
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < t->nthreads; i++) {
         const struct ft_trace_thread *thread = &t->threads[i];
@@ -212,6 +211,16 @@ recording_threads(PyObject *op, PyObject *Py_UNUSED(unused))
         }
         Py_XDECREF(row);
     }
+    return list;
+}
+
+static PyObject *
+recording_threads(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    PyObject *list;
+    FT_BEGIN_CRITICAL_SECTION(op); /* what is found damaged is written down */
+    list = threads_list(TRACE(op));
+    FT_END_CRITICAL_SECTION();
     return list;
 }
 

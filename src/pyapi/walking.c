@@ -143,7 +143,9 @@ ft_recording_events(PyObject *op, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     events->recording = Py_NewRef(op);
+    FT_BEGIN_CRITICAL_SECTION(op);
     events->merge = ft_merge_new(self->trace, &walk);
+    FT_END_CRITICAL_SECTION();
     if (events->merge == NULL) {
         Py_DECREF(events);
         return PyErr_NoMemory();
