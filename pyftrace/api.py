@@ -9,7 +9,6 @@ from types import CodeType, TracebackType
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
 
 from pyftrace import _boot
-from pyftrace._engine import is_library
 from pyftrace.options import DEFAULTS, Options, nearest
 from pyftrace.totals import Report
 
@@ -143,7 +142,7 @@ def _adopt(func: Callable[..., Any]) -> str | None:
         inner = inner.func
     inner = getattr(inner, "__func__", inner)
     code = getattr(inner, "__code__", None)
-    if not isinstance(code, CodeType) or not is_library(code.co_filename):
+    if not isinstance(code, CodeType) or not _engine.is_library(code.co_filename):
         return None
     _engine.own(code)
     package = (getattr(inner, "__module__", None) or "").partition(".")[0]

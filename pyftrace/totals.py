@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pyftrace._engine import is_library
 from pyftrace.options import Options, nearest, printable
 
 TOP_LEVEL = "top level"  # the caller of an outermost call
@@ -161,6 +160,8 @@ class Report:
                 f"no recorded function matches '{pattern}' (missing_ok=True gives 0)"
                 + did_you_mean(pattern, known)
             )
+        from pyftrace._engine import is_library  # not at once: api says where it is not built
+
         names = loaded_functions()
         files = [file for module, name, file in names if matches(pattern, module, name, file)]
         if not files:
