@@ -64,6 +64,9 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t at)
 }
 #endif
 
+/* What bytearray's repr() escapes also where it is within the other quotes; 0: nothing any more. */
+#define FT_BYTEARRAY_ESCAPES (PY_VERSION_HEX < 0x030F0000 ? '\'' : 0)
+
 /* list[type(None)] is list[None], before 3.14 list[NoneType]; int | None is so everywhere. */
 #define FT_ALIAS_SAYS_NONE (PY_VERSION_HEX >= 0x030E0000)
 

@@ -22,6 +22,11 @@ class Number(int):
     __repr__ = __str__ = lambda self: "own"
 
 
+class Text(str):
+    def __str__(self):
+        raise AssertionError("the program's own code ran")
+
+
 SHOWN = [
     ValueError(),
     ValueError("bad"),
@@ -47,6 +52,10 @@ SHOWN = [
     OSError(),
     OSError(2, "No such file or directory", "x.txt"),
     UnicodeDecodeError("ascii", b"\xff", 0, 1, "ordinal not in range"),
+    UnicodeEncodeError("ascii", "\xff", 0, 1, "ordinal not in range"),
+    UnicodeTranslateError("\xff", 0, 1, "ordinal not in range"),
+    ImportError("no module", name="x"),
+    ValueError(*range(20)),
     SyntaxError("invalid syntax"),
     ZeroDivisionError("division by zero"),
     Plain(),
@@ -55,12 +64,29 @@ SHOWN = [
     pickle.PicklingError(3),
     KeyboardInterrupt(),
 ]
+
+
+def changed(exc: BaseException, **fields: object) -> BaseException:
+    for name, value in fields.items():
+        setattr(exc, name, value)
+    return exc
+
+
+UNDECODABLE = ("ascii", b"\xff", 0, 1, "ordinal not in range")
+UNENCODABLE = ("ascii", "\xff", 0, 1, "ordinal not in range")
 ONLY_ITS_TYPE = [
     Own(1),
     Plain(Number(1)),
     KeyError(Number(1)),
     ValueError([1]),
     ValueError("x", [1]),
+    ValueError(*range(10**5)),
+    ValueError(*["x" * 4096] * 5),
+    changed(ExceptionGroup(Text("x"), [ValueError()]), args=()),
+    # str() of these reads whatever lies there.
+    changed(UnicodeDecodeError(*UNDECODABLE), start=-(2**50), end=1 - 2**50),
+    changed(UnicodeDecodeError(*UNDECODABLE), object=5, start=2, end=3),
+    changed(UnicodeEncodeError(*UNENCODABLE), object=5),
 ]
 
 

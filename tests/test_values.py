@@ -3,14 +3,17 @@
 import collections
 import datetime
 import decimal
+import enum
 import fractions
 import pathlib
 import re
+import signal
 import sys
 import sysconfig
 import types
 import typing
 import uuid
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -143,6 +146,9 @@ AS_REPR = [
     Local.Inner,
     [ValueError(1), Point(1, 2), {"k": collections.deque([1])}],
     uuid.UUID(int=5),
+    uuid.UUID(int=2**128 - 1),
+    bytearray(b"it's"),
+    bytearray(b"'\"\\"),
     decimal.Decimal("1.50"),
     datetime.timedelta(1, 2),
     datetime.datetime(2024, 2, 29, 12, 30, fold=1),
@@ -207,6 +213,11 @@ def within_itself() -> list[object]:
     ring.append(ring)
     groups = collections.defaultdict(list)
     groups["all"] = groups
+    made = collections.defaultdict(list)
+    made.default_factory = made
+    made_by: list = []
+    made_by.append(collections.defaultdict(None, a=1))
+    made_by[0].default_factory = made_by
     ordered = collections.OrderedDict(a=1)
     ordered["me"] = ordered
     proxied: dict = {}
@@ -216,8 +227,8 @@ def within_itself() -> list[object]:
     named = Point([], 1)
     named.x.append(named)
     return [
-        plain, through, table, table.values(), table.items(), cut, cut[0], ring, groups, ordered,
-        ordered.values(), proxied, proxied["p"], failed, named,
+        plain, through, table, table.values(), table.items(), cut, cut[0], ring, groups, made,
+        made_by, made_by[0], ordered, ordered.values(), proxied, proxied["p"], failed, named,
     ]  # fmt: skip
 
 
@@ -340,6 +351,36 @@ def test_so_it_does_within_an_ordered_dict(never_asked):
     )
 
 
+@pytest.mark.skipif(not GIL, reason="an OrderedDict is not read there")
+def test_one_with_attributes_is_read_in_its_order(shown):
+    ordered = moved()
+    ordered.note = [1]
+    ref = weakref.ref(ordered)
+    assert shown(ordered) == repr(ordered)
+    assert ref() is ordered
+    full = collections.OrderedDict.fromkeys(range(1000))
+    full.move_to_end(0)
+    full.note = 1
+    assert shown(full) == repr(full)
+
+
+def test_one_that_was_changed_by_methods_of_dict_is_its_type(never_asked):
+    loud = Loud()
+    without, cleared, replaced = (collections.OrderedDict({loud: 1, "b": 2}) for _ in range(3))
+    dict.__delitem__(without, loud)
+    dict.clear(cleared)
+    dict.__setitem__(cleared, "b", 2)
+    dict.__delitem__(replaced, loud)
+    dict.__setitem__(replaced, "c", 3)
+    beyond = collections.OrderedDict(a=1)
+    dict.__setitem__(beyond, "b", 2)
+    for changed in (without, cleared, replaced, beyond):
+        never_asked(
+            (changed, "<collections.OrderedDict object>"),
+            (changed.items(), "<odict_items object>"),
+        )
+
+
 @pytest.mark.skipif(GIL, reason="it is read there")
 def test_an_ordered_dict_is_its_type_without_the_gil(shown):
     assert shown(collections.OrderedDict(a=1)) == "<collections.OrderedDict object>"
@@ -438,6 +479,92 @@ def test_a_class_in_place_of_the_librarys_is_never_asked(module, name, fields, m
     assert name in shown(made())
 
 
+class Colliding:
+    """A key that is looked at wherever `text` is looked up."""
+
+    def __init__(self, text: str) -> None:
+        self.hash = hash(text)
+
+    def __hash__(self):
+        return self.hash
+
+    __eq__ = Loud.loud
+
+
+@pytest.mark.filterwarnings("ignore:non-string key")
+def test_keys_of_its_own_in_what_describes_it_are_never_asked(never_asked):
+    def described(body: dict, *texts: str) -> dict:
+        return {Colliding(text): 1 for text in texts} | body
+
+    named = {name: Point.__dict__[name] for name in ("__repr__", "_fields")}
+    pair = type("Pair", (tuple,), described(named, "__repr__", "_fields"))
+    of_app = type("Own", (), described({"__module__": "app"}, "__module__"))
+
+    class Color(enum.Enum):
+        RED = 1
+
+    members = dict(vars(Color.RED))
+    vars(Color.RED).clear()
+    vars(Color.RED).update(described(members, "_name_"))
+    never_asked(
+        (pair((1, 2)), "Pair(x=1, y=2)"),
+        (of_app(), "<app.Own object>"),
+        (Color.RED, f"{Color.__qualname__}.RED"),
+    )
+
+
+def with_int(number: int) -> uuid.UUID:
+    made = uuid.UUID(int=0)
+    object.__setattr__(made, "int", number)
+    return made
+
+
+@pytest.mark.parametrize("value", [uuid.UUID.__new__(uuid.UUID), with_int(-5), with_int(2**128)])
+def test_an_uuid_that_is_none_is_its_type(value, shown):
+    assert shown(value) == "<uuid.UUID object>"
+
+
+def test_a_decimal_of_very_many_digits_is_its_type(shown):
+    for digits, is_shown in ((4000, True), (6000, False)):
+        value = decimal.Decimal("7" * digits)
+        assert shown(value) == (repr(value) if is_shown else "<decimal.Decimal object>")
+
+
+def test_names_are_cut_before_they_are_copied(capsys, nothing_left_on):
+    name = "\xe9" * 10**6
+    values = (type(name, (), {"__module__": name})(), type(name, (), {}), lambda: None)
+    values[2].__qualname__ = name
+    before = sys.getsizeof(name)
+    for value in values:
+        pyftrace.trace(give)(value)
+        assert "\xe9" * 50 + "..." in capsys.readouterr().out.replace("\xe9" * 51, "\xe9" * 50)
+    assert sys.getsizeof(name) == before  # what is encoded once, a str keeps
+
+
+def test_a_handler_that_waits_while_numbers_are_shown_is_traced(tmp_path, nothing_left_on):
+    values = [1.5, 2j, decimal.Decimal(1)] * 9
+    ran = []
+
+    def handler(*_):
+        ran.append(True)
+
+    def many():
+        while len(ran) < 20:  # most of them begin to wait while `values` are shown
+            give(values)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pyftrace.record(tmp_path / "run.data", values="safe"):
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            many()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # whatever was raised
+        signal.signal(signal.SIGALRM, before)
+    events = pyftrace.open(tmp_path / "run.data").events()
+    assert sum(e.event == "start" and e.function.endswith(".handler") for e in events) >= 19
+
+
 LONG = [
     collections.deque(range(10**6)),
     dict.fromkeys(range(10**6)).keys(),
@@ -449,6 +576,9 @@ LONG = [
     ValueError(*range(10**5)),
     Point("x" * 10**6, 1),
     types.GenericAlias(tuple, tuple([int] * 10**5)),
+    "x" * 300 + "'",  # which quotes it has is decided by what is cut too
+    b"x" * 300 + b"'",
+    bytearray(10**6),
 ]
 
 

@@ -9,6 +9,7 @@
 struct ft_str ft_utf8(PyObject *str, PyObject **keep);
 void ft_add_absolute(struct ft_strbuf *b, struct ft_str cwd, struct ft_str file);
 PyObject *ft_dict_get(PyObject *dict, const char *key);
+PyObject *ft_dict_find(PyObject *dict, const char *key);
 PyObject *ft_loaded(const char *module, const char *name);
 PyObject *ft_type_module(PyTypeObject *type);
 PyObject *ft_module_name(PyObject *globals, bool *is_main);

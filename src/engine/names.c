@@ -64,6 +64,26 @@ ft_dict_get(PyObject *dict, const char *key)
     return value;
 }
 
+/* The same of a small dict that the program fills, with keys of its own perhaps: looking a name up
+ * could ask one of them whether it is equal. New or NULL, as where there is no dict. */
+PyObject *
+ft_dict_find(PyObject *dict, const char *name)
+{
+    PyObject *key, *value, *found = NULL;
+    Py_ssize_t at = 0;
+    if (dict == NULL) {
+        return NULL;
+    }
+    FT_BEGIN_CRITICAL_SECTION(dict);
+    while (found == NULL && PyDict_Next(dict, &at, &key, &value)) {
+        if (PyUnicode_CheckExact(key) && PyUnicode_CompareWithASCIIString(key, name) == 0) {
+            found = Py_NewRef(value);
+        }
+    }
+    FT_END_CRITICAL_SECTION();
+    return found;
+}
+
 /* What a module that is loaded has by that name; never imported, no code of the program runs. New
  * reference or NULL, without an exception. */
 PyObject *
@@ -77,14 +97,12 @@ ft_loaded(const char *module, const char *name)
     return found;
 }
 
-/* What its dictionary says of its module, a str. New or NULL. */
+/* What its dictionary says of its module, a str; a static type's says nothing. New or NULL. */
 PyObject *
 ft_type_module(PyTypeObject *type)
 {
-    PyObject *dict = PyType_GetDict(type), *module = NULL;
-    if (dict != NULL && PyDict_GetItemStringRef(dict, "__module__", &module) < 0) {
-        PyErr_Clear();
-    }
+    PyObject *dict = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? PyType_GetDict(type) : NULL;
+    PyObject *module = ft_dict_find(dict, "__module__");
     Py_XDECREF(dict);
     if (module != NULL && !PyUnicode_CheckExact(module)) {
         Py_CLEAR(module);

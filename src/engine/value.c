@@ -62,6 +62,15 @@ add_char(struct ft_strbuf *b, Py_UCS4 ch, char quote)
     }
 }
 
+/* How much of a text decides by which quotes it is shown: all that is shown at least. */
+static Py_ssize_t
+looked_at(const struct ft_valuer *v, Py_ssize_t n)
+{
+    Py_ssize_t shown = (Py_ssize_t)v->style->length;
+    Py_ssize_t most = shown > FT_VALUE_QUOTED ? shown : FT_VALUE_QUOTED;
+    return n < most ? n : most;
+}
+
 void
 ft_value_quoted(struct ft_valuer *v, PyObject *str)
 {
@@ -69,7 +78,7 @@ ft_value_quoted(struct ft_valuer *v, PyObject *str)
     int kind = PyUnicode_KIND(str);
     const void *data = PyUnicode_DATA(str);
     char quote = '\'';
-    Py_ssize_t look = n < (Py_ssize_t)v->style->length ? n : (Py_ssize_t)v->style->length;
+    Py_ssize_t look = looked_at(v, n);
     if (PyUnicode_FindChar(str, '\'', 0, look, 1) >= 0
         && PyUnicode_FindChar(str, '"', 0, look, 1) < 0) {
         quote = '"';
@@ -81,17 +90,19 @@ ft_value_quoted(struct ft_valuer *v, PyObject *str)
     ft_strbuf_add_char(v->b, quote);
 }
 
+/* `escaped`: a quote that has a backslash before it whichever quotes are around; 0: none. */
 static void
-add_bytes(struct ft_valuer *v, const char *s, Py_ssize_t n)
+add_bytes(struct ft_valuer *v, const char *s, Py_ssize_t n, char escaped)
 {
-    bool single = memchr(s, '\'', (size_t)n) && !memchr(s, '"', (size_t)n);
+    size_t look = (size_t)looked_at(v, n);
+    bool single = memchr(s, '\'', look) && !memchr(s, '"', look);
     char quote = single ? '"' : '\'';
     ft_strbuf_add_char(v->b, 'b');
     ft_strbuf_add_char(v->b, quote);
     for (Py_ssize_t i = 0; i < n && !ft_value_full(v); i++) {
         unsigned char ch = (unsigned char)s[i];
         if (ch < 0x80) {
-            add_char(v->b, ch, quote);
+            add_char(v->b, ch, escaped ? escaped : quote);
         }
         else {
             add_escape(v->b, ch);
@@ -100,8 +111,9 @@ add_bytes(struct ft_valuer *v, const char *s, Py_ssize_t n)
     ft_strbuf_add_char(v->b, quote);
 }
 
-/* What a C function of CPython says of a value. New or NULL. Many of them run the handlers of
- * signals that wait, PyObject_Str() for one; what a handler raises is the program's: it is kept. */
+/* What a C function of CPython says of a value. New or NULL. For those that run the handlers of
+ * signals that wait, as PyObject_Str() does, and long ints: what a handler raises is the program's:
+ * it is kept. What runs none is called without this: a handler that runs here is not traced. */
 PyObject *
 ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value)
 {
@@ -136,10 +148,16 @@ ft_value_str(struct ft_valuer *v, PyObject *str)
         ft_strbuf_add_char(v->b, '?');
         return;
     }
+    Py_ssize_t enough = (Py_ssize_t)v->style->length + 1;
+    if (PyUnicode_GET_LENGTH(str)
+        > enough) { /* names may be of any length, and str keeps its UTF-8 */
+        Py_SETREF(str, PyUnicode_Substring(str, 0, enough));
+    }
     struct ft_str s = ft_utf8(str, &keep);
     ft_strbuf_add_printable(v->b, s);
+    PyErr_Clear();
     Py_XDECREF(keep);
-    Py_DECREF(str);
+    Py_XDECREF(str);
 }
 
 void
@@ -166,17 +184,14 @@ void
 ft_value_type_name(struct ft_valuer *v, PyTypeObject *type, bool with_module)
 {
     const char *dot = strrchr(type->tp_name, '.');
-    PyObject *module = with_module ? ft_type_module(type) : NULL, *keep;
+    PyObject *module = with_module ? ft_type_module(type) : NULL;
     if (module != NULL && PyUnicode_GET_LENGTH(module) == (Py_ssize_t)strlen("builtins")
         && PyUnicode_CompareWithASCIIString(module, "builtins") == 0) {
         Py_CLEAR(module); /* a few of its types are made on the heap: ExceptionGroup */
     }
     else if (module != NULL) {
-        struct ft_str s = ft_utf8(module, &keep);
-        ft_strbuf_add_printable(v->b, s);
+        ft_value_str(v, module);
         ft_strbuf_add_char(v->b, '.');
-        Py_XDECREF(keep);
-        Py_DECREF(module);
     }
     else if (with_module && dot != NULL && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)) {
         ft_strbuf_add_printable(v->b,
@@ -298,12 +313,11 @@ ft_value_next_pair(struct ft_value_pairs *pairs, PyObject **key, PyObject **item
 {
     bool more;
     if (pairs->order != NULL) {
-        *item = NULL;
-        *key = PyIter_Next(pairs->order);
-        more = *key != NULL && PyDict_GetItemRef(pairs->dict, *key, item) > 0;
-        if (!more) {
-            PyErr_Clear();
-            Py_XDECREF(*key);
+        more = pairs->at < PyTuple_GET_SIZE(pairs->order);
+        if (more) {
+            *key = Py_NewRef(PyTuple_GET_ITEM(pairs->order, pairs->at));
+            *item = Py_NewRef(PyTuple_GET_ITEM(pairs->order, pairs->at + 1));
+            pairs->at += 2;
         }
         return more;
     }
@@ -429,15 +443,16 @@ add_scalar(struct ft_valuer *v, PyObject *value)
         ft_value_quoted(v, value);
     }
     else if (type == &PyFloat_Type || type == &PyComplex_Type) {
-        ft_value_str(v, ft_value_said(v, type->tp_repr, value));
+        ft_value_str(v, type->tp_repr(value));
     }
     else if (type == &PyBytes_Type) {
-        add_bytes(v, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value));
+        add_bytes(v, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), 0);
     }
     else if (type == &PyByteArray_Type) {
         ft_strbuf_add_cstr(v->b, "bytearray(");
         FT_BEGIN_CRITICAL_SECTION(value);
-        add_bytes(v, PyByteArray_AS_STRING(value), PyByteArray_GET_SIZE(value));
+        add_bytes(v, PyByteArray_AS_STRING(value), PyByteArray_GET_SIZE(value),
+                  FT_BYTEARRAY_ESCAPES);
         FT_END_CRITICAL_SECTION();
         ft_strbuf_add_char(v->b, ')');
     }

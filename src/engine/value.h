@@ -29,6 +29,10 @@ ft_value_full(const struct ft_valuer *v)
  * bits, which are 361 decimal ones. */
 #define FT_VALUE_INT_DIGITS 40
 
+/* A text of more characters is quoted by what is among the first so many: one of gigabytes is not
+ * searched for quotes. */
+#define FT_VALUE_QUOTED 4096
+
 PyObject *ft_value_said(struct ft_valuer *v, reprfunc say, PyObject *value);
 void ft_value_any(struct ft_valuer *v, PyObject *value);
 /* What a C function of CPython said: steals the str, which may be NULL with an exception. */
@@ -55,7 +59,7 @@ void ft_value_give_up(struct ft_valuer *v);
 /* The keys and values of a dict in the order that its repr() has. */
 struct ft_value_pairs {
     PyObject *dict;  /* borrowed; also of a subclass: what dict itself holds of it */
-    PyObject *order; /* owned: an iterator over the keys, or NULL: as dict has them */
+    PyObject *order; /* owned: a tuple of each key and its value, or NULL: as dict has them */
     Py_ssize_t at;
 };
 /* New references; false: no more. */

@@ -85,28 +85,85 @@ add_proxy(struct ft_valuer *v, PyObject *value)
 /* More keys than this are not looked through. */
 #define MAX_ORDERED 1000
 
-/* Whether looking a key up runs no code of the program: C's own hashes and comparisons, also of
- * what a key may collide with. */
+/* Whether looking a key up runs no code of the program, nor does a key that it may collide with: C
+ * hashes and compares them. */
+static bool
+is_plain_key(PyObject *key)
+{
+    return PyUnicode_CheckExact(key) || PyLong_CheckExact(key) || PyBytes_CheckExact(key)
+           || PyFloat_CheckExact(key) || PyBool_Check(key) || key == Py_None;
+}
+
 static bool
 has_plain_keys(PyObject *dict)
 {
     PyObject *key, *item;
     Py_ssize_t at = 0;
-    if (PyDict_GET_SIZE(dict) > MAX_ORDERED) {
-        return false;
-    }
     while (PyDict_Next(dict, &at, &key, &item)) {
-        if (!PyUnicode_CheckExact(key) && !PyLong_CheckExact(key) && !PyBytes_CheckExact(key)
-            && !PyFloat_CheckExact(key) && !PyBool_Check(key) && key != Py_None) {
+        if (!is_plain_key(key)) {
             return false;
         }
     }
     return true;
 }
+
+static int
+count_visited(PyObject *Py_UNUSED(object), void *count)
+{
+    return ++*(Py_ssize_t *)count > 4 * MAX_ORDERED;
+}
+
+struct taking {
+    PyObject *dict, *pairs; /* borrowed: where the values are; what is filled */
+    Py_ssize_t skip, at;
+};
+
+static int
+take_pair(PyObject *key, void *arg)
+{
+    struct taking *taking = arg;
+    PyObject *item;
+    if (taking->skip > 0) {
+        taking->skip--;
+        return 0;
+    }
+    if (taking->at == PyTuple_GET_SIZE(taking->pairs) || !is_plain_key(key)
+        || PyDict_GetItemRef(taking->dict, key, &item) <= 0) {
+        return 1;
+    }
+    PyTuple_SET_ITEM(taking->pairs, taking->at++, Py_NewRef(key));
+    PyTuple_SET_ITEM(taking->pairs, taking->at++, item);
+    return 0;
+}
+
+/* What it holds, in its order, which move_to_end() changes and is only in a list of its own that no
+ * header tells of: its tp_traverse visits its __dict__ if there is one, that list's keys, then what
+ * dict's visits. Its iterator is not asked: it looks up keys that dict.__delitem__() left in that
+ * list, which may be of any type. New or NULL: what dict's methods changed, for one. */
+static PyObject *
+pairs_in_order(PyObject *dict)
+{
+    Py_ssize_t n = PyDict_GET_SIZE(dict), all = 0, of_dict = 0;
+    PyObject *own = *(PyObject **)((char *)dict + PyODict_Type.tp_dictoffset);
+    if (n > MAX_ORDERED || !has_plain_keys(dict)) {
+        return NULL;
+    }
+    PyODict_Type.tp_traverse(dict, count_visited, &all);
+    PyDict_Type.tp_traverse(dict, count_visited, &of_dict);
+    PyObject *pairs = all - of_dict - (own != NULL) == n ? PyTuple_New(2 * n) : NULL;
+    if (pairs != NULL) {
+        struct taking taking = {dict, pairs, own != NULL, 0};
+        PyODict_Type.tp_traverse(dict, take_pair, &taking);
+        if (taking.at < 2 * n) {
+            Py_CLEAR(pairs);
+        }
+    }
+    PyErr_Clear();
+    return pairs;
+}
 #endif
 
-/* Ready to be read in its order, which move_to_end() changes and only its iterator knows; that one
- * looks each key up. False: it cannot be. */
+/* Ready to be read in its order. False: it cannot be. */
 static bool
 is_ordered(struct ft_value_pairs *pairs, PyObject *dict)
 {
@@ -115,11 +172,8 @@ is_ordered(struct ft_value_pairs *pairs, PyObject *dict)
     (void)pairs, (void)dict;
     return false;
 #else
-    if (!PyODict_CheckExact(dict) || !has_plain_keys(dict)) {
-        return false;
-    }
-    *pairs = (struct ft_value_pairs){dict, PyObject_GetIter(dict), 0};
-    PyErr_Clear();
+    *pairs =
+        (struct ft_value_pairs){dict, PyODict_CheckExact(dict) ? pairs_in_order(dict) : NULL, 0};
     return pairs->order != NULL;
 #endif
 }

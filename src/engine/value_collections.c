@@ -38,7 +38,13 @@ ft_value_defaultdict(struct ft_valuer *v, PyObject *value)
     struct ft_value_pairs pairs = {value, NULL, 0};
     PyObject *factory = ft_value_field(value, "default_factory");
     ft_strbuf_add_cstr(v->b, "defaultdict(");
-    ft_value_any(v, factory ? factory : Py_None);
+    if (factory == NULL || PyCallable_Check(factory)) {
+        ft_value_any(v, factory ? factory : Py_None);
+    }
+    else if (ft_value_open(v, factory, "...", "...")) { /* put there later: itself, for one */
+        ft_value_any(v, factory);
+        ft_value_close(v);
+    }
     ft_strbuf_add_cstr(v->b, ", ");
     if (ft_value_open(v, value, "{...}", "{...}")) {
         ft_value_dict(v, &pairs);
@@ -153,11 +159,9 @@ static PyObject *
 fields_of(PyObject *value)
 {
     PyTypeObject *type = Py_TYPE(value);
-    PyObject *dict = PyType_GetDict(type), *repr = NULL, *fields = NULL;
-    if (dict == NULL || PyDict_GetItemStringRef(dict, "__repr__", &repr) <= 0 || !is_made(repr)
-        || PyDict_GetItemStringRef(dict, "_fields", &fields) <= 0) {
-        PyErr_Clear();
-    }
+    PyObject *dict = PyType_GetDict(type);
+    PyObject *repr = ft_dict_find(dict, "__repr__");
+    PyObject *fields = repr != NULL && is_made(repr) ? ft_dict_find(dict, "_fields") : NULL;
     Py_XDECREF(repr);
     Py_XDECREF(dict);
     bool good = fields != NULL && PyTuple_CheckExact(fields)

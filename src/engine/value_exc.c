@@ -5,64 +5,98 @@
 
 #include "engine/codes.h"
 
+/* Characters of what the text is put together from, each and all arguments: str() makes all of it,
+ * to show 120. */
 #define MAX_EXCEPTION_ARG 4096
+#define MAX_EXCEPTION_ARGS (4 * MAX_EXCEPTION_ARG)
+
+/* How much it adds to a text, about; more than MAX_EXCEPTION_ARG: too much, or code of the program
+ * may run for it. */
+static Py_ssize_t
+text_of(PyObject *value)
+{
+    if (value == NULL || value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)) {
+        return 1;
+    }
+    if (PyUnicode_CheckExact(value)) {
+        return PyUnicode_GET_LENGTH(value);
+    }
+    if (PyBytes_CheckExact(value)) {
+        return PyBytes_GET_SIZE(value);
+    }
+    bool number = PyLong_CheckExact(value) && FT_LONG_DIGITS(value) <= FT_VALUE_INT_DIGITS;
+    return number ? (Py_ssize_t)FT_LONG_DIGITS(value) * 10 : MAX_EXCEPTION_ARG + 1;
+}
 
 static bool
 is_plain(PyObject *value)
 {
-    if (value == NULL || value == Py_None || PyBool_Check(value) || PyFloat_CheckExact(value)) {
-        return true;
-    }
-    if (PyUnicode_CheckExact(value)) {
-        return PyUnicode_GET_LENGTH(value) <= MAX_EXCEPTION_ARG;
-    }
-    if (PyBytes_CheckExact(value)) {
-        return PyBytes_GET_SIZE(value) <= MAX_EXCEPTION_ARG;
-    }
-    return PyLong_CheckExact(value) && FT_LONG_DIGITS(value) <= FT_VALUE_INT_DIGITS;
+    return text_of(value) <= MAX_EXCEPTION_ARG;
 }
 
-/* Whether str(exc) runs no code of the program: a built-in __str__ over exact built-in values. */
 static bool
-is_readable(PyObject *exc)
+has_plain_args(PyObject *exc)
 {
-    PyTypeObject *type = Py_TYPE(exc), *base = type;
-    while (PyType_HasFeature(base, Py_TPFLAGS_HEAPTYPE) && base->tp_base != NULL) {
-        base = base->tp_base;
-    }
     PyObject *args = ((PyBaseExceptionObject *)exc)->args;
-    if (type->tp_str != base->tp_str || args == NULL || !PyTuple_CheckExact(args)) {
+    Py_ssize_t room = MAX_EXCEPTION_ARGS;
+    if (args == NULL || !PyTuple_CheckExact(args)) {
         return false;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
-        if (!is_plain(PyTuple_GET_ITEM(args, i))) {
+        PyObject *arg = PyTuple_GET_ITEM(args, i);
+        room -= 1 + text_of(arg);
+        if (room < 0 || !is_plain(arg)) {
             return false;
         }
     }
-    if (base->tp_basicsize == sizeof(PyBaseExceptionObject)) {
-        return true; /* its text comes from nothing but its arguments */
+    return true;
+}
+
+/* Its __str__ trusts that the fields fit together, which any program may change: it reads what lies
+ * at `start` in `object` whatever they are. */
+static bool
+is_sound(const PyUnicodeErrorObject *error, bool decodes)
+{
+    PyObject *object = error->object;
+    bool fits =
+        object == NULL || (decodes ? PyBytes_CheckExact(object) : PyUnicode_CheckExact(object));
+    return fits && is_plain(object) && error->start >= 0 && is_plain(error->encoding)
+           && is_plain(error->reason);
+}
+
+/* Whether str(exc) runs no code of the program: a built-in __str__ that is known to read exact
+ * built-in values only. That of groups is not: their message may be of a subclass of str. */
+static bool
+is_readable(PyObject *exc)
+{
+    reprfunc say = Py_TYPE(exc)->tp_str;
+#define IS_OF(type) (say == ((PyTypeObject *)PyExc_##type)->tp_str)
+    if (!has_plain_args(exc)) {
+        return false;
     }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_OSError)) {
+    if (IS_OF(BaseException) || IS_OF(KeyError) || IS_OF(ImportError)) {
+        return true; /* the last looks at msg only if it is a str, and exactly one */
+    }
+    if (IS_OF(OSError)) {
         PyOSErrorObject *os = (PyOSErrorObject *)exc;
         return is_plain(os->myerrno) && is_plain(os->strerror) && is_plain(os->filename)
                && is_plain(os->filename2);
     }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_UnicodeError)) {
-        PyUnicodeErrorObject *unicode = (PyUnicodeErrorObject *)exc;
-        return is_plain(unicode->encoding) && is_plain(unicode->object)
-               && is_plain(unicode->reason);
+    if (IS_OF(UnicodeDecodeError) || IS_OF(UnicodeEncodeError) || IS_OF(UnicodeTranslateError)) {
+        return is_sound((PyUnicodeErrorObject *)exc, IS_OF(UnicodeDecodeError));
     }
-    if (PyObject_TypeCheck(exc, (PyTypeObject *)PyExc_SyntaxError)) {
+    if (IS_OF(SyntaxError)) {
         PySyntaxErrorObject *syntax = (PySyntaxErrorObject *)exc;
         return is_plain(syntax->msg) && is_plain(syntax->filename) && is_plain(syntax->lineno);
     }
-    return true;
+    return false;
+#undef IS_OF
 }
 
 static bool
 needs_module(PyTypeObject *type)
 {
-    PyObject *module = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE) ? ft_type_module(type) : NULL;
+    PyObject *module = ft_type_module(type);
     bool needs = module != NULL && PyUnicode_CompareWithASCIIString(module, "__main__") != 0
                  && PyUnicode_CompareWithASCIIString(module, "builtins") != 0;
     Py_XDECREF(module);

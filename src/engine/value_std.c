@@ -36,13 +36,16 @@ ft_value_field(PyObject *value, const char *name)
     return got;
 }
 
-static void
-add_text(struct ft_valuer *v, PyObject *str)
+/* A method without arguments, of an immutable type of C: no program can put its own in its place.
+ * New or NULL. */
+static PyObject *
+call_c_method(PyObject *value, const char *name)
 {
-    PyObject *keep;
-    struct ft_str s = ft_utf8(str, &keep);
-    ft_strbuf_add_printable(v->b, s);
-    Py_XDECREF(keep);
+    PyObject *key = PyUnicode_InternFromString(name);
+    PyObject *got = key ? PyObject_CallMethodNoArgs(value, key) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(key);
+    return got;
 }
 
 /* ---- paths ----------------------------------------------------------------------------------- */
@@ -157,39 +160,45 @@ add_windows_path(struct ft_valuer *v, PyObject *value)
 
 /* ---- numbers and ids ------------------------------------------------------------------------- */
 
+/* In bytes, about 4800 digits: str() makes all of them, to show 120. No header tells how many. */
+#define MAX_DECIMAL 2048
+
 static bool
 add_decimal(struct ft_valuer *v, PyObject *value)
 {
-    PyObject *str = ft_value_said(v, Py_TYPE(value)->tp_str, value); /* C, of an exact type */
-    ft_strbuf_add_cstr(v->b, "Decimal('");
-    if (str != NULL) {
-        add_text(v, str);
+    PyObject *size = call_c_method(value, "__sizeof__");
+    bool small = size != NULL && PyLong_CheckExact(size) && PyLong_AsLong(size) <= MAX_DECIMAL;
+    Py_XDECREF(size);
+    if (small) {
+        ft_strbuf_add_cstr(v->b, "Decimal('");
+        ft_value_str(v, Py_TYPE(value)->tp_str(value)); /* C, of an exact type; asks no signals */
+        ft_strbuf_add_cstr(v->b, "')");
     }
-    PyErr_Clear();
-    Py_XDECREF(str);
-    ft_strbuf_add_cstr(v->b, "')");
-    return true;
+    return small;
 }
 
 static bool
 add_uuid(struct ft_valuer *v, PyObject *value)
 {
-    PyObject *number = ft_value_field(value, "int");
-    PyObject *hex = number && PyLong_CheckExact(number) ? PyNumber_ToBase(number, 16) : NULL;
+    PyObject *number = ft_value_field(value, "int"); /* none yet while its __init__ runs */
+    bool small = number && PyLong_CheckExact(number) && FT_LONG_DIGITS(number) <= 5;
+    PyObject *hex = small ? PyNumber_ToBase(number, 16) : NULL;
+    const char *digits = hex ? PyUnicode_AsUTF8(hex) : NULL;
+    size_t n = digits && digits[0] == '0' ? strlen(digits) - 2 : 33; /* "-0x1" is none */
     PyErr_Clear();
-    const char *digits = hex ? PyUnicode_AsUTF8(hex) + 2 : "";
-    size_t n = strlen(digits);
-    ft_strbuf_add_cstr(v->b, "UUID('");
-    for (size_t i = 0; i < 32 && n <= 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20) {
-            ft_strbuf_add_char(v->b, '-');
+    if (n <= 32) {
+        ft_strbuf_add_cstr(v->b, "UUID('");
+        for (size_t i = 0; i < 32; i++) {
+            if (i == 8 || i == 12 || i == 16 || i == 20) {
+                ft_strbuf_add_char(v->b, '-');
+            }
+            ft_strbuf_add_char(v->b, i < 32 - n ? '0' : digits[2 + i - (32 - n)]);
         }
-        ft_strbuf_add_char(v->b, i < 32 - n ? '0' : digits[i - (32 - n)]);
+        ft_strbuf_add_cstr(v->b, "')");
     }
-    ft_strbuf_add_cstr(v->b, "')");
     Py_XDECREF(hex);
     Py_XDECREF(number);
-    return true;
+    return n <= 32;
 }
 
 static bool
@@ -319,10 +328,7 @@ add_timezone(struct ft_valuer *v, PyObject *value)
         return true;
     }
     /* What pickle asks of it, a method of C: (offset,) or (offset, name). No header tells more. */
-    PyObject *key = PyUnicode_InternFromString("__getinitargs__");
-    PyObject *args = key ? PyObject_CallMethodNoArgs(value, key) : NULL;
-    PyErr_Clear();
-    Py_XDECREF(key);
+    PyObject *args = call_c_method(value, "__getinitargs__");
     Py_ssize_t n = args != NULL && PyTuple_CheckExact(args) ? PyTuple_GET_SIZE(args) : 0;
     bool known = n > 0 && is_exactly(PyTuple_GET_ITEM(args, 0), "_datetime", "timedelta")
                  && (n == 1 || PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 1)));
@@ -354,16 +360,15 @@ add_enum(struct ft_valuer *v, PyObject *value)
     if (!member) {
         return false;
     }
-    PyObject *dict = PyObject_GenericGetDict(value, NULL), *name = NULL;
-    if (dict == NULL || PyDict_GetItemStringRef(dict, "_name_", &name) < 0) {
-        PyErr_Clear();
-    }
+    PyObject *dict = PyObject_GenericGetDict(value, NULL);
+    PyObject *name = ft_dict_find(dict, "_name_");
+    PyErr_Clear();
     Py_XDECREF(dict);
     bool named = name != NULL && PyUnicode_CheckExact(name);
     if (named) {
         ft_value_type_name(v, Py_TYPE(value), false);
         ft_strbuf_add_char(v->b, '.');
-        add_text(v, name);
+        ft_value_str(v, Py_NewRef(name));
     }
     Py_XDECREF(name);
     return named;
