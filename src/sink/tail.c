@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "sink/tail_inside.h"
+#include "sink/text.h"
 
 #define MOST_HELD (1 << 18) /* lines, before those that tell most are chosen */
 #define MOST_CALLERS 20 /* of one thread are written: the outer and the inner half */
-#define MAX_INDENT 64 /* as sink/text.c has it */
-#define INDENT_WIDTH 4
 
 struct queue {
     struct line *first, *last;
@@ -300,8 +299,8 @@ write_gap(struct ft_output *out, const struct line *before, uint64_t n)
     if (end != NULL) {
         ft_strbuf_add(&b, before->text, (size_t)(end + 2 - before->text));
     }
-    for (uint32_t i = 0; i < (depth < MAX_INDENT ? depth : MAX_INDENT) * INDENT_WIDTH; i++) {
-        ft_strbuf_add_char(&b, ' ');
+    if (ft_strbuf_reserve(&b, FT_TEXT_INDENT)) {
+        ft_text_put_indent(&b, depth);
     }
     add_left_out(&b, n);
     if (!b.failed) {

@@ -5,7 +5,8 @@
 
 #define LEVELS 64
 
-/* Both ends of each call find one another, and their parent. */
+/* Both ends of each call find one another, and their parent: by depth, as a line that found no
+ * memory is missing. */
 static void
 pair(struct line **lines, size_t n)
 {
@@ -15,11 +16,15 @@ pair(struct line **lines, size_t n)
             *top = NULL;
             continue;
         }
+        for (; *top != NULL && (*top)->depth >= line->depth + (line->kind == LEAVE);
+             *top = (*top)->parent) {
+            (*top)->over = true;
+        }
         if (line->kind == ENTER) {
             line->parent = *top;
             *top = line;
         }
-        else if (*top != NULL) {
+        else if (*top != NULL && (*top)->depth == line->depth) {
             line->mate = *top;
             line->mate->mate = line;
             line->parent = line->mate->parent;
@@ -35,7 +40,7 @@ find_way(struct line **lines, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         lines[i]->lane->top = NULL;
-        lines[i]->on_way = lines[i]->kind == ENTER && lines[i]->mate == NULL;
+        lines[i]->on_way = lines[i]->kind == ENTER && lines[i]->mate == NULL && !lines[i]->over;
     }
     for (size_t i = n; i-- > 0;) {
         struct line *line = lines[i];
@@ -94,7 +99,7 @@ show_way(struct line **lines, size_t n, uint32_t room)
             room = show(lines[i], room);
         }
     }
-    for (size_t i = n; i-- > 0 && room > 1;) {
+    for (size_t i = n; i-- > 0 && room > 0;) {
         if (lines[i]->level == 0 && lines[i]->kind == ENTER) {
             room = show(lines[i], room);
         }

@@ -17,6 +17,7 @@ struct line {
     enum kind kind;
     bool raised; /* LEAVE: by an exception */
     bool shown;
+    bool over; /* ENTER: its call is, though its LEAVE is not among the lines */
     bool on_way; /* ENTER: its call is on the way to the failure */
     uint32_t level; /* how far its call is from that way */
     struct line *mate; /* the other end of its call; NULL: not among the lines */

@@ -10,6 +10,7 @@
 
 #define MAX_INDENT 64
 #define INDENT_WIDTH 4
+_Static_assert(MAX_INDENT *INDENT_WIDTH + 32 < FT_TEXT_INDENT, "room for [+N], too");
 
 struct open_frame {
     const struct ft_func *func; /* borrowed: alive while its frame is open */
@@ -243,8 +244,8 @@ add_label(struct text *t, struct lane *lane, const struct ft_task *task)
     put_cstr(b, "] ");
 }
 
-static void
-add_indent(struct ft_strbuf *b, uint32_t depth)
+void
+ft_text_put_indent(struct ft_strbuf *b, uint32_t depth)
 {
     uint32_t shown = depth < MAX_INDENT ? depth : MAX_INDENT;
     put_fill(b, ' ', (size_t)shown * INDENT_WIDTH);
@@ -349,7 +350,7 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
         return;
     }
     add_label(t, lane, call->task);
-    add_indent(b, call->depth);
+    ft_text_put_indent(b, call->depth);
     add_colored(t, b, DIM, ways[call->way].verb);
     add_function(t, b, call);
     if (t->options.args && call->way == FT_START && call->args.s != NULL) {
@@ -389,7 +390,7 @@ leave(struct ft_sink *sink, void *opaque, const struct ft_call *call)
         return;
     }
     add_label(t, lane, call->task);
-    add_indent(b, call->depth);
+    ft_text_put_indent(b, call->depth);
     add_colored(t, b, raised ? RED : DIM, suspended ? suspending.verb : ways[call->way].verb);
     add_function(t, b, call);
     bool module_return = (call->func->flags & FT_FUNC_MODULE) && !raised;

@@ -17,6 +17,9 @@ struct ft_text_options {
 
 /* `out` is borrowed and must outlive the sink. NULL when memory ran out. */
 struct ft_sink *ft_text_new(const struct ft_text_options *options, struct ft_output *out);
+/* What a line of that depth begins with, behind its label: into so much room, or less. */
+#define FT_TEXT_INDENT 320
+void ft_text_put_indent(struct ft_strbuf *b, uint32_t depth);
 /* Lines written so far (tree lines). */
 uint64_t ft_text_lines(const struct ft_sink *sink);
 
