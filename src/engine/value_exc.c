@@ -43,9 +43,9 @@ has_plain_args(PyObject *exc)
         return false;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
-        PyObject *arg = PyTuple_GET_ITEM(args, i);
-        room -= 1 + text_of(arg);
-        if (room < 0 || !is_plain(arg)) {
+        Py_ssize_t more = text_of(PyTuple_GET_ITEM(args, i));
+        room -= 1 + more;
+        if (room < 0 || more > MAX_EXCEPTION_ARG) {
             return false;
         }
     }
