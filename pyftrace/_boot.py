@@ -278,7 +278,7 @@ def _closing_line(path: str, calls: int, dropped: int, tap: "Tap", options: opts
         own = [name for name in os.listdir(path) if name.startswith(mine) and name[-5:] == ".defs"]
         inner = any(is_subinterpreter(os.path.join(path, name)) for name in own)
         others = f", and those of {'sub-interpreters' if inner else 'what ran before exec'},"
-    if processes == 1:  # what others met is not known here
+    if not others:  # what they met is not known here
         if not calls:
             say(nothing_shown(tap, options))
         _say_unmatched(tap)
