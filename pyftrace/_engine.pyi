@@ -342,7 +342,7 @@ def forked() -> bool:
     """Whether this process is a forked child of the one that armed."""
 
 def children() -> tuple[int, int]:
-    """Processes started since arm() (fork, subprocess, multiprocessing)."""
+    """(started, forked): processes since arm(), by subprocess or multiprocessing, and by fork."""
 
 def is_main() -> bool:
     """Whether this is the main interpreter of its process."""

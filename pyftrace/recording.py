@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyftrace import _engine, folder
 from pyftrace import options as opts
 from pyftrace.options import OptionError, Options
-from pyftrace.totals import Report, Row, did_you_mean
+from pyftrace.totals import Report, Row, like_function
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -41,14 +41,13 @@ def _time(name: str, value: int | str | None) -> int | None:
     return ns
 
 
-_IDS = ("pid", "tid", "thread")
-
-
-def _id(name: str, value: int) -> int:
-    number = operator.index(value)
-    if not 0 <= number < 1 << 63:
-        raise OptionError(f"{name}: {number} is out of range")
-    return number
+def _checked_ids(part: dict[str, Any]) -> dict[str, Any]:
+    """The part of a walk with the numbers that it names known to be such."""
+    for name in ("pid", "tid", "thread"):
+        number = operator.index(part.get(name, 0))
+        if not 0 <= number < 1 << 63:
+            raise OptionError(f"{name}: {number} is out of range")
+    return part
 
 
 def checked_span(since: int | str | None, until: int | str | None) -> tuple[int, int]:
@@ -328,8 +327,8 @@ class Recording:
 
     def did_you_mean(self, pattern: str) -> str:
         """``; did you mean X?``, X a function that was recorded."""
-        functions = self._engine.functions().values()
-        return did_you_mean(pattern, [(module, name, file) for name, module, file, *_ in functions])
+        known = self._engine.functions().values()
+        return like_function(pattern, [(module, name, file) for name, module, file, *_ in known])
 
     # ---- reading ---------------------------------------------------------------------------------
 
@@ -343,10 +342,7 @@ class Recording:
     ) -> tuple[int, int]:
         """Tell a tap the events; (events, missing among them)."""
         begin, end = checked_span(since, until)
-        for name in _IDS:
-            if name in part:
-                part[name] = _id(name, part[name])
-        return self._engine.walk(tap, since=begin, until=end, **part)
+        return self._engine.walk(tap, since=begin, until=end, **_checked_ids(part))
 
     def events(
         self,
@@ -363,10 +359,8 @@ class Recording:
         their number. ValueError for a time or a number that cannot be. What is damaged is passed
         over: :attr:`damage` tells of it."""
         begin, end = checked_span(since, until)
-        ids = {"pid": pid, "tid": tid, "thread": thread}
-        found = self._engine.events(
-            **{name: _id(name, value) for name, value in ids.items()}, since=begin, until=end
-        )
+        ids = _checked_ids({"pid": pid, "tid": tid, "thread": thread})
+        found = self._engine.events(**ids, since=begin, until=end)
         return map(Event._make, found)
 
     def report(

@@ -158,14 +158,14 @@ class Report:
             known = [(row.module, row.function, row.file) for row in self.rows]
             raise LookupError(
                 f"no recorded function matches '{pattern}' (missing_ok=True gives 0)"
-                + did_you_mean(pattern, known)
+                + like_function(pattern, known)
             )
         from pyftrace._engine import is_library  # not at once: api says where it is not built
 
         names = loaded_functions()
         files = [file for module, name, file in names if matches(pattern, module, name, file)]
         if not files:
-            meant = did_you_mean(pattern, names)
+            meant = like_function(pattern, names)
             raise LookupError(f"no loaded function matches '{pattern}'{meant}")
         if self._is_own_code_only() and all(map(is_library, files)):
             raise LookupError(
@@ -309,7 +309,7 @@ def _members(namespace: object) -> Iterator[object]:
             yield from item.__dict__.values()
 
 
-def did_you_mean(pattern: str, names: list[tuple[str, str, str]]) -> str:
+def like_function(pattern: str, names: list[tuple[str, str, str]]) -> str:
     """``; did you mean X?``, X of functions as :func:`loaded_functions` gives them."""
     known = {f"{module}.{name}" for module, name, _ in names} | {name for _, name, _ in names}
     close = nearest(pattern, known)

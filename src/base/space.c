@@ -212,12 +212,11 @@ ft_space_next(struct ft_space *s, size_t len)
     if (fd >= 0) {
         close(fd);
     }
-    if (error == 0) {
 #ifdef MADV_POPULATE_WRITE
-        /* All of it will be written: one fault for all its pages is cheaper. */
+    if (error == 0) { /* all of it will be written: one fault for all its pages is cheaper */
         madvise(s->map, s->len, MADV_POPULATE_WRITE);
-#endif
     }
+#endif
     errno = saved;
     return error;
 }
