@@ -313,7 +313,7 @@ judge(struct ft_engine *e, struct ft_callable *callable)
         }
     }
     bool plain = e->lone != NULL && (callable->taps[e->lone->slot].verdict & FT_V_PLAIN);
-    callable->plain = plain ? e->lone->epoch : 0;
+    callable->func.plain = plain ? e->lone->epoch : 0;
     callable->generation = e->generation;
 }
 

@@ -55,8 +55,7 @@ ft_callback_new(struct ft_engine *e, enum ft_event event)
     if (self == NULL) {
         return NULL;
     }
-    const struct ft_event_row *row = &ft_event_table[event];
-    self->vectorcall = ft_clock.counter ? row->callback : row->without_counter;
+    self->vectorcall = ft_event_table[event].callback;
     self->engine = e;
     self->module = Py_NewRef(e->module);
     return (PyObject *)self;

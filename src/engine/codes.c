@@ -185,18 +185,18 @@ void
 ft_codes_sweep(struct ft_engine *e)
 {
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
-        for (uint32_t i = 0; i < t->top; i++) {
-            if (!t->stack[i].kind.c) {
-                ((struct ft_code *)t->stack[i].func)->marked = true;
+        for (const struct ft_frame *f = t->stack; f < t->top; f++) {
+            if (!f->kind.c) {
+                ((struct ft_code *)f->func)->marked = true;
             }
         }
     }
     ft_codes_bury(e->codes);
     e->codes->sweep_at = e->codes->nzombies * 2 + FIRST_SWEEP;
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
-        for (uint32_t i = 0; i < t->top; i++) {
-            if (!t->stack[i].kind.c) {
-                ((struct ft_code *)t->stack[i].func)->marked = false;
+        for (const struct ft_frame *f = t->stack; f < t->top; f++) {
+            if (!f->kind.c) {
+                ((struct ft_code *)f->func)->marked = false;
             }
         }
     }
@@ -400,14 +400,14 @@ ft_code_sync(struct ft_engine *e, struct ft_code *c)
         c->want |= (uint32_t)!(v & FT_V_NEVER) << slot;
         c->want_c |= (uint32_t)((v & FT_V_CCALLS) && (tap->sink->needs & FT_NEED_CCALLS)) << slot;
     }
-    c->plain = c->run = c->calls = 0;
+    c->func.plain = c->run = c->calls = 0;
     if (e->lone != NULL && (c->want_c >> e->lone->slot & 1)) {
         c->calls = e->lone->epoch;
     }
     if (e->lone != NULL && (c->taps[e->lone->slot].verdict & FT_V_PLAIN) && !c->spawns
         && !(c->func.flags & FT_FUNC_ASYNCGEN)) { /* whether it awaits is to be looked for */
         if (!(c->func.flags & (FT_FUNC_GENERATOR | FT_FUNC_COROUTINE))) {
-            c->plain = e->lone->epoch;
+            c->func.plain = e->lone->epoch;
         }
         else if (e->lone->sink->ops->resume_plain != NULL) {
             c->run = e->lone->epoch;
@@ -423,7 +423,7 @@ ft_code_adopt(struct ft_code *c)
     if (c->origin != FT_ORIGIN_TARGET) {
         c->origin = FT_ORIGIN_TARGET;
         c->generation = 0;
-        c->plain = c->run = c->calls = 0;
+        c->func.plain = c->run = c->calls = 0;
         memset(c->taps, 0, sizeof(c->taps));
     }
 }

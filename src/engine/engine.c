@@ -149,6 +149,18 @@ wanted_events(const struct ft_engine *e)
 
 #define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE)
 
+/* Without a GIL nothing goes the short way, and another thread may be reading this. */
+static void
+set_vectorcall(struct ft_engine *e, enum ft_event event, vectorcallfunc quick)
+{
+#ifndef Py_GIL_DISABLED
+    struct ft_callback *callback = (struct ft_callback *)e->callbacks[event];
+    if (callback != NULL) {
+        callback->vectorcall = quick ? quick : ft_event_table[event].callback;
+    }
+#endif
+}
+
 void
 ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap)
 {
@@ -160,6 +172,8 @@ ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap)
     }
     e->lone = tap;
     e->generation++;
+    set_vectorcall(e, FT_EV_START, tap ? tap->quick->start : NULL);
+    set_vectorcall(e, FT_EV_RETURN, tap ? tap->quick->return_ : NULL);
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
         ft_thread_settle(e, t);
     }
@@ -171,8 +185,7 @@ find_lone(struct ft_engine *e)
 {
     struct ft_tap *tap = e->attached ? e->taps[__builtin_ctz(e->attached)] : NULL;
     bool short_way = tap != NULL && (e->attached & (e->attached - 1)) == 0
-                     && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING
-                     && tap->sink->ops->enter_plain != NULL;
+                     && !(tap->sink->needs & TEXTS) && e->phase == FT_RUNNING && tap->quick != NULL;
     ft_engine_set_lone(e, short_way ? tap : NULL);
 }
 
@@ -191,7 +204,7 @@ ft_engine_update(struct ft_engine *e)
     if (e->events == 0) {
         /* What was open when events went off was left unseen. */
         for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
-            t->top = 0;
+            t->top = t->stack;
             t->task = NULL;
             ft_thread_settle(e, t);
         }

@@ -32,7 +32,7 @@ enum ft_event {
 
 struct ft_event_row {
     const char *name;              /* in sys.monitoring.events, whose numbers differ by version */
-    vectorcallfunc callback, without_counter; /* by ft_clock.counter */
+    vectorcallfunc callback;
     bool ccalls;                   /* only when some tap wants C calls */
     bool implied;                  /* comes with CALL: may not be asked for itself */
 };
@@ -43,23 +43,23 @@ extern const struct ft_event_row ft_event_table[FT_EV_COUNT];
 enum ft_spawn { FT_SPAWN_NOTHING, FT_SPAWN_PROCESS, FT_SPAWN_INTERPRETER };
 
 /* What the engine knows of a function: one record for all code objects that are equal in name,
- * file, line and positions. Hangs on each code object by co_extra. */
+ * file, line and positions. Hangs on each code object by co_extra. `func.plain` is the epoch of the
+ * lone tap, if that shows this function whatever the caller; 0. */
 struct ft_code {
-    struct ft_func func;                 /* first: sinks see only this */
-    struct ft_codes *codes;              /* borrowed: the registry outlives its records */
-    uint64_t key;                        /* hash of the identity */
-    struct ft_code *next;                /* in its bucket, or in the list of zombies */
-    uint32_t generation;                 /* of the taps for which the two masks below hold */
-    uint32_t want;                       /* taps that follow this function: 0 is NEVER for all */
-    uint32_t want_c;                     /* taps that follow C calls made by it */
-    uint32_t plain; /* epoch of the lone tap, if it shows this whatever the caller; 0 */
-    uint32_t run; /* the same, of a generator or coroutine: one of these is 0 */
+    struct ft_func func; /* first: sinks see only this */
+    struct ft_codes *codes; /* borrowed: the registry outlives its records */
+    uint64_t key; /* hash of the identity */
+    struct ft_code *next; /* in its bucket, or in the list of zombies */
+    uint32_t generation; /* of the taps for which the two masks below hold */
+    uint32_t want; /* taps that follow this function: 0 is NEVER for all */
+    uint32_t want_c; /* taps that follow C calls made by it */
+    uint32_t run; /* as func.plain, of a generator or coroutine: one of these is 0 */
     uint32_t calls; /* epoch of the lone tap, if it is told of C calls made by it; 0 */
     bool silenced; /* a DISABLE was returned because `want` was 0 */
     bool silenced_c; /* the same for CALL */
     bool called; /* seen by START while a program was traced */
     bool from_user; /* that first call came directly from user code */
-    enum ft_spawn spawns;  /* a library function that starts what is not traced */
+    enum ft_spawn spawns; /* a library function that starts what is not traced */
     bool marked; /* used by the sweep of zombies */
     uint8_t origin; /* enum ft_origin */
     uint32_t order; /* of first call */
@@ -86,9 +86,9 @@ struct ft_codes {
     uint32_t *free_ids; /* owned stack of ids to reuse */
     uint32_t nfree, capfree, next_id;
     uint32_t next_order;
-    uint32_t unnamed;  /* lambdas without a column so far: in order of first sight */
-    bool in_place;        /* struct ft_code_extra was found to be right */
-    bool not_in_place;    /* it was found to be wrong once: never again */
+    uint32_t unnamed; /* lambdas without a column so far: in order of first sight */
+    bool in_place; /* struct ft_code_extra was found to be right */
+    bool not_in_place; /* it was found to be wrong once: never again */
     struct ft_ptrmap own; /* code objects not yet seen that are user code */
     struct ft_engine *engine; /* borrowed; NULL after its end */
     size_t owners; /* the engine, and each record */
@@ -106,13 +106,12 @@ void ft_codes_each(struct ft_codes *codes, void (*visit)(void *ctx, struct ft_co
 /* ---- C callables (callables.c) --------------------------------------------------------------- */
 
 struct ft_callable {
-    struct ft_func func; /* first */
+    struct ft_func func; /* first; func.plain as of struct ft_code */
     struct ft_codes *codes; /* owned share: gives the id */
     uint64_t key; /* identity: what the callable is, never the object */
     PyObject *type; /* owned weak reference to a heap type, else NULL */
     bool ours; /* of pyftrace._engine: never told of */
     uint32_t generation;
-    uint32_t plain; /* as of struct ft_code */
     struct {
         uint32_t epoch, verdict;
     } taps[FT_MAX_TAPS];
@@ -147,7 +146,7 @@ struct ft_frame {
     uint32_t excluded; /* taps whose -e it matched */
     uint32_t unused[3];
 };
-_Static_assert(sizeof(struct ft_frame) == 64, "an index into the stack is a shift");
+_Static_assert(sizeof(struct ft_frame) == 64, "a line of the cache");
 
 /* One tap on one thread. */
 struct ft_view {
@@ -161,8 +160,8 @@ struct ft_view {
 struct ft_thread {
     /* What the short way needs, settled by ft_thread_settle: nothing else is looked at. */
     struct ft_frame_kind lone; /* .plain: epoch of the lone tap, if its calls go the short way */
-    uint32_t top, cap; /* frames open, frames allocated */
-    struct ft_frame *stack; /* owned */
+    struct ft_frame *top; /* behind the innermost open frame; top[-1] is one even if none is open */
+    struct ft_frame *limit; /* of what is allocated */
     struct ft_engine *engine; /* borrowed; NULL after the engine ended */
     PyThreadState *tstate; /* borrowed while its guard lives (threads.c); NULL: ask for it */
     Py_ssize_t index; /* of co_extra */
@@ -172,6 +171,7 @@ struct ft_thread {
     ft_leave_plain *lone_leave;
     ft_resume_plain *lone_resume; /* of generators and coroutines, see ft_code.run */
     ft_yield_plain *lone_yield;
+    struct ft_frame *stack; /* the outermost one's place, behind an empty one that ends searches */
     uintptr_t raised; /* the exception that leaves the frame told of last: which, not what */
     bool lone_unwind; /* so do those left by an exception */
     bool lone_asks; /* of a coroutine, whether it begins a step of a task */
@@ -187,6 +187,7 @@ struct ft_thread {
     struct ft_thread *next; /* in the engine's list */
     struct ft_thread *before; /* of the same OS thread, in another interpreter */
     struct ft_strbuf args, value; /* texts of the event in hand */
+    struct ft_frame nothing; /* `stack` begins behind it, until there is one */
     struct ft_view views[FT_MAX_TAPS];
 };
 
@@ -206,6 +207,13 @@ bool ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot);
 /* Frames that a tap was shown count as left: it hears FT_LEFT, innermost first. */
 void ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot);
 
+/* Frames open. */
+static inline uint32_t
+ft_thread_open(const struct ft_thread *t)
+{
+    return (uint32_t)(t->top - t->stack);
+}
+
 static inline struct ft_thread *
 ft_thread_get(struct ft_engine *e)
 {
@@ -222,7 +230,15 @@ ft_thread_frame(const struct ft_thread *t)
 
 /* ---- taps (taps.c) --------------------------------------------------------------------------- */
 
+/* PY_START's and PY_RETURN's callbacks while the tap is the lone one: the short way of an ordinary
+ * function and what the sink does of it in one (pyapi/quick.c), so that nothing is called and no
+ * register saved. */
+struct ft_quick {
+    vectorcallfunc start, return_;
+};
+
 struct ft_tap {
+    const struct ft_quick *quick; /* of a sink with a short way; NULL: it has none */
     struct ft_sink *sink; /* borrowed from the layer above, outlives the tap's attachment */
     struct ft_filter *filter; /* borrowed likewise */
     struct ft_value_style *values; /* borrowed likewise */

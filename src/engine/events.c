@@ -1,15 +1,8 @@
 /* Where events arrive. One vectorcall object per event, registered on sys.monitoring, carries the
  * engine; each callback is a few lines: thread, function, verdict, stack. Nothing here raises,
  * prints or runs Python; the one exception that may pass is a signal handler's. GIL held. */
-#include "engine/callback.h"
 #include "engine/lock.h"
 #include "engine/short_way.h"
-#include "engine/stack.h"
-
-#define ENGINE(self) (((struct ft_callback *)(self))->engine)
-#define CODE(args) ((PyCodeObject *)(args)[0])
-
-#define NOT_CODE(args) FT_UNLIKELY(!FT_EVENT_IS_OF_CODE((args)[0]))
 
 /* The record on the code object. The public accessor costs a call into another library for each
  * event; where the first records lay as we think they do, it is read in place. */
@@ -109,7 +102,7 @@ static __attribute__((noinline)) PyObject *
 yield_plain(struct ft_thread *t)
 {
     uint64_t time = ft_clock_ticks();
-    const struct ft_frame *f = &t->stack[--t->top];
+    const struct ft_frame *f = --t->top;
     return t->lone_yield(t->lone_sink, t->lone_lane, f->activation,
                          (f->func->flags & FT_FUNC_COROUTINE) != 0, time, FT_NONE);
 }
@@ -118,7 +111,7 @@ static PyObject *
 return_run(struct ft_engine *e, struct ft_thread *t)
 {
     uint64_t time = ft_clock_ticks();
-    ft_ptrmap_take(&e->activations, (uintptr_t)t->stack[t->top - 1].frame, NULL);
+    ft_ptrmap_take(&e->activations, (uintptr_t)t->top[-1].frame, NULL);
     return leave_plain(t, time);
 }
 
@@ -191,8 +184,8 @@ leave_held(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *v
         Py_RETURN_NONE;
     }
     void *frame = ft_thread_frame(t);
-    const struct ft_frame *f = t->top > 0 ? &t->stack[t->top - 1] : NULL;
-    if (FT_UNLIKELY(f == NULL || f->frame != frame || f->kind.c)) {
+    const struct ft_frame *f = t->top - 1;
+    if (FT_UNLIKELY(f->frame != frame || f->kind.c)) {
         struct ft_code *c = code_get(e, code);
         if (c == NULL || c->generation != e->generation) {
             Py_RETURN_NONE; /* began before we looked */
@@ -217,38 +210,17 @@ leave(struct ft_engine *e, PyCodeObject *code, enum ft_way way, PyObject *value)
     return answer;
 }
 
-/* Of what is no ordinary function's. */
-static __attribute__((noinline)) PyObject *
-start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code)
+PyObject *
+ft_start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code)
 {
     const struct ft_code *c = run_code(t, e, code);
     return c != NULL && !begins_step(e, t, c) ? start_run(e, t, c) : enter(e, code, FT_START);
 }
 
-static __attribute__((noinline)) PyObject *
-return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
+PyObject *
+ft_return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
 {
     return run_top(t, e) ? return_run(e, t) : leave(e, CODE(args), FT_RETURN, args[2]);
-}
-
-/* `counter` is known to the compiler: reading it calls nothing, so these end with their only call
- * and save no registers. */
-static inline PyObject *
-start(PyObject *self, PyObject *const *args, bool counter)
-{
-    struct ft_thread *t = ft_thread_current;
-    const struct ft_code *c = plain_code(t, ENGINE(self), CODE(args));
-    return FT_LIKELY(c != NULL) ? enter_plain(t, c, counter)
-                                : start_other(ENGINE(self), t, CODE(args));
-}
-
-static inline PyObject *
-return_(PyObject *self, PyObject *const *args, bool counter)
-{
-    uint64_t time = now(counter);
-    struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(plain_top(t, ENGINE(self))) ? leave_plain(t, time)
-                                                 : return_other(ENGINE(self), t, args);
 }
 
 static PyObject *
@@ -257,14 +229,7 @@ on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return start(self, args, true);
-}
-
-static PyObject *
-on_start_without_counter(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
-                         PyObject *Py_UNUSED(kw))
-{
-    return NOT_CODE(args) ? Py_NewRef(Py_None) : start(self, args, false);
+    return ft_start_other(ENGINE(self), ft_thread_current, CODE(args));
 }
 
 static PyObject *
@@ -301,14 +266,7 @@ on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObj
     if (NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return return_(self, args, true);
-}
-
-static PyObject *
-on_return_without_counter(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
-                          PyObject *Py_UNUSED(kw))
-{
-    return NOT_CODE(args) ? Py_NewRef(Py_None) : return_(self, args, false);
+    return ft_return_other(ENGINE(self), ft_thread_current, args);
 }
 
 static PyObject *
@@ -412,13 +370,14 @@ enter_c_plain(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
     bool failed;
     void *frame = FT_FRAME_ID(t->tstate);
     const struct ft_callable *callable = ft_callable_get(e, args[2], &failed);
-    if (FT_UNLIKELY(callable == NULL || callable->plain != t->lone.plain || t->top == t->cap)) {
+    if (FT_UNLIKELY(callable == NULL || callable->func.plain != t->lone.plain
+                    || t->top == t->limit)) {
         return enter_c(e, args);
     }
-    if (t->top > 0 && t->stack[t->top - 1].kind.c && t->stack[t->top - 1].frame == frame) {
+    if (t->top[-1].kind.c && t->top[-1].frame == frame) {
         return enter_c(e, args); /* an older one lost its end */
     }
-    struct ft_frame *f = &t->stack[t->top++];
+    struct ft_frame *f = t->top++;
     f->frame = frame;
     f->func = &callable->func;
     f->kind = t->lone;
@@ -445,7 +404,7 @@ leave_c(struct ft_engine *e, enum ft_way way)
     PyObject *answer = Py_NewRef(Py_None);
     ft_lock();
     struct ft_thread *t = ft_thread_get(e);
-    if (t != NULL && t->top > 0) {
+    if (t != NULL) {
         ft_stack_leave_c(e, t, ft_thread_frame(t), way);
         answer = finish();
     }
@@ -473,13 +432,13 @@ on_c_raise(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(na
 
 /* Registering, unregistering and the event mask are all driven by this table. */
 const struct ft_event_row ft_event_table[FT_EV_COUNT] = {
-    [FT_EV_START] = {"PY_START", on_start, on_start_without_counter, false, false},
-    [FT_EV_RESUME] = {"PY_RESUME", on_resume, on_resume, false, false},
-    [FT_EV_THROW] = {"PY_THROW", on_throw, on_throw, false, false},
-    [FT_EV_RETURN] = {"PY_RETURN", on_return, on_return_without_counter, false, false},
-    [FT_EV_YIELD] = {"PY_YIELD", on_yield, on_yield, false, false},
-    [FT_EV_UNWIND] = {"PY_UNWIND", on_unwind, on_unwind, false, false},
-    [FT_EV_CALL] = {"CALL", on_call, on_call, true, false},
-    [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, on_c_return, true, true},
-    [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, on_c_raise, true, true},
+    [FT_EV_START] = {"PY_START", on_start, false, false},
+    [FT_EV_RESUME] = {"PY_RESUME", on_resume, false, false},
+    [FT_EV_THROW] = {"PY_THROW", on_throw, false, false},
+    [FT_EV_RETURN] = {"PY_RETURN", on_return, false, false},
+    [FT_EV_YIELD] = {"PY_YIELD", on_yield, false, false},
+    [FT_EV_UNWIND] = {"PY_UNWIND", on_unwind, false, false},
+    [FT_EV_CALL] = {"CALL", on_call, true, false},
+    [FT_EV_C_RETURN] = {"C_RETURN", on_c_return, true, true},
+    [FT_EV_C_RAISE] = {"C_RAISE", on_c_raise, true, true},
 };

@@ -1,12 +1,23 @@
-/* The short way of an event, used by events.c alone: one tap, no texts (a report, a recording), a
- * function shown whatever its caller: what ft_stack_enter and ft_stack_leave do in general, without
- * their choices. All that decides was settled before (ft_code_sync, ft_thread_settle): a function's
- * and a thread's epoch are equal only if both are of the lone tap. The thread may have run another
- * interpreter last: then it is not this engine's. */
+/* The short way of an event: one tap, no texts (a report, a recording), a function shown whatever
+ * its caller: what ft_stack_enter and ft_stack_leave do in general, without their choices. All that
+ * decides was settled before (ft_code_sync, ft_thread_settle): a function's and a thread's epoch
+ * are equal only if both are of the lone tap. The thread may have run another interpreter last:
+ * then it is not this engine's. Used by events.c and, for an ordinary function's PY_START and
+ * PY_RETURN, by callbacks that are of one kind of sink (struct ft_quick). */
 #ifndef FT_ENGINE_SHORT_WAY_H
 #define FT_ENGINE_SHORT_WAY_H
 
+#include "engine/callback.h"
 #include "engine/stack.h"
+
+#define ENGINE(self) (((struct ft_callback *)(self))->engine)
+#define CODE(args) ((PyCodeObject *)(args)[0])
+
+#define NOT_CODE(args) FT_UNLIKELY(!FT_EVENT_IS_OF_CODE((args)[0]))
+
+/* What is no ordinary function's, or goes the long way (events.c). */
+PyObject *ft_start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code);
+PyObject *ft_return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args);
 
 static inline uint64_t
 now(bool counter)
@@ -33,7 +44,7 @@ static inline const struct ft_code *
 plain_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
     const struct ft_code *c = code_of_thread(t, e, code);
-    return FT_LIKELY(c != NULL && c->plain == t->lone.plain && t->top != t->cap) ? c : NULL;
+    return FT_LIKELY(c != NULL && c->func.plain == t->lone.plain && t->top != t->limit) ? c : NULL;
 }
 
 /* The same of a generator or coroutine. */
@@ -41,7 +52,7 @@ static inline const struct ft_code *
 run_code(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
     const struct ft_code *c = code_of_thread(t, e, code);
-    return c != NULL && c->run == t->lone.plain && t->top != t->cap ? c : NULL;
+    return c != NULL && c->run == t->lone.plain && t->top != t->limit ? c : NULL;
 }
 
 /* A coroutine of which the lone tap must hear that it begins a step of a task. */
@@ -51,15 +62,14 @@ begins_step(struct ft_engine *e, const struct ft_thread *t, const struct ft_code
     return t->lone_asks && (c->func.flags & FT_FUNC_COROUTINE) && ft_task_current(e) != NULL;
 }
 
-static inline PyObject *
-enter_plain(struct ft_thread *t, const struct ft_code *c, bool counter)
+static inline void
+push_plain(struct ft_thread *t, const struct ft_code *c, uint64_t time)
 {
-    struct ft_frame *f = &t->stack[t->top++];
+    struct ft_frame *f = t->top++;
     f->frame = FT_FRAME_ID(t->tstate);
     f->func = &c->func;
     f->kind = t->lone;
-    uint64_t time = f->time = now(counter);
-    return t->lone_enter(t->lone_sink, t->lone_lane, &c->func, time, FT_NONE);
+    f->time = time;
 }
 
 /* The frame on top is the running one, and of that kind. */
@@ -69,10 +79,10 @@ is_top(const struct ft_thread *t, const struct ft_engine *e, bool run, bool c)
 #ifdef Py_GIL_DISABLED
     return false;
 #endif
-    if (FT_UNLIKELY(t == NULL || t->engine != e || t->top == 0)) {
+    if (FT_UNLIKELY(t == NULL || t->engine != e)) {
         return false;
     }
-    const struct ft_frame *f = &t->stack[t->top - 1];
+    const struct ft_frame *f = t->top - 1; /* of no kind if there is none */
     struct ft_frame_kind kind = t->lone;
     kind.run |= run;
     kind.c |= c;
@@ -109,7 +119,7 @@ leave_plain(struct ft_thread *t, uint64_t time)
 static inline const struct ft_frame *
 push_run(struct ft_engine *e, struct ft_thread *t, const struct ft_code *c, enum ft_way way)
 {
-    struct ft_frame *f = &t->stack[t->top++];
+    struct ft_frame *f = t->top++;
     f->frame = FT_FRAME_ID(t->tstate);
     f->func = &c->func;
     f->kind = t->lone;

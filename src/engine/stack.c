@@ -17,23 +17,26 @@
 static bool
 grow(struct ft_thread *t)
 {
-    uint32_t cap = t->cap ? t->cap * 2 : 64;
-    struct ft_frame *stack = realloc(t->stack, cap * sizeof(*stack));
-    if (stack == NULL) {
+    const size_t open = (size_t)(t->top - t->stack), room = open ? open * 2 : 64;
+    struct ft_frame *block = t->stack - 1;
+    block = realloc(block == &t->nothing ? NULL : block, (room + 1) * sizeof(*block));
+    if (block == NULL) {
         return false;
     }
-    t->stack = stack;
-    t->cap = cap;
+    block[0] = t->nothing;
+    t->stack = block + 1;
+    t->top = t->stack + open;
+    t->limit = t->stack + room;
     return true;
 }
 
 static struct ft_frame *
 push(struct ft_thread *t, void *frame, const struct ft_func *func, bool c)
 {
-    if (FT_UNLIKELY(t->top == t->cap) && !grow(t)) {
+    if (FT_UNLIKELY(t->top == t->limit) && !grow(t)) {
         return NULL;
     }
-    struct ft_frame *f = &t->stack[t->top++];
+    struct ft_frame *f = t->top++;
     f->frame = frame;
     f->func = func;
     f->time = 0;
@@ -62,8 +65,7 @@ settle_frame(struct ft_frame *f, const struct ft_tap *tap)
 void
 ft_stack_settle(struct ft_thread *t, const struct ft_tap *tap)
 {
-    for (uint32_t i = 0; i < t->top; i++) {
-        struct ft_frame *f = &t->stack[i];
+    for (struct ft_frame *f = t->stack; f < t->top; f++) {
         if (f->kind.plain != 0) {
             settle_frame(f, tap);
             t->views[tap->slot >= 0 ? tap->slot : 0].depth += f->shown != 0;
@@ -92,10 +94,9 @@ ft_stack_into_unshown(void *thread, const void *lane)
     struct ft_thread *t = thread;
     struct ft_caller caller;
     int slot = slot_of(t, lane);
-    const struct ft_frame *below = t->top > 0 ? &t->stack[t->top - 1] : NULL;
+    const struct ft_frame *below = t->top - 1;
     ft_caller_of_frame(t->engine, &caller);
-    if (slot == FT_MAX_TAPS || below == NULL || caller.code == NULL
-        || &caller.code->func != below->func) {
+    if (slot == FT_MAX_TAPS || caller.code == NULL || &caller.code->func != below->func) {
         return t->raised;
     }
     bool shown = below->kind.plain != 0 ? below->kind.plain == t->engine->taps[slot]->epoch
@@ -113,10 +114,8 @@ ft_stack_open_calls(void *thread, const void *lane, bool leaving, struct ft_open
         return 0;
     }
     /* What is told of stands on top when it is entered, and just above when it is left. */
-    uint32_t n = 0, end = leaving ? t->top + 1 : t->top > 0 ? t->top - 1 : 0;
-    uint32_t epoch = t->engine->taps[slot]->epoch;
-    for (uint32_t i = end; i-- > 0 && n < most;) {
-        const struct ft_frame *f = &t->stack[i];
+    uint32_t n = 0, epoch = t->engine->taps[slot]->epoch;
+    for (const struct ft_frame *f = t->top + (leaving ? 1 : -1); f-- > t->stack && n < most;) {
         bool plain = f->kind.plain == epoch;
         if (plain || (f->kind.plain == 0 && (f->shown >> slot & 1))) {
             calls[n++] = (struct ft_open_call){f->func, f->time, activation_of(f)};
@@ -138,8 +137,7 @@ verdict_of(const struct ft_frame *f, int slot)
 static bool
 called_from_user(struct ft_engine *e, struct ft_thread *t, int slot, bool module)
 {
-    for (uint32_t i = t->top - 1; i-- > 0;) {
-        const struct ft_frame *f = &t->stack[i];
+    for (const struct ft_frame *f = t->top - 1; f-- > t->stack;) {
         if (!f->kind.c) {
             uint32_t v = verdict_of(f, slot);
             if (!module || !(v & FT_V_IMPORT)) {
@@ -303,7 +301,7 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
     struct ft_call call;
     struct ft_caller caller = {NULL, 0};
     bool caller_known = false;
-    const uint32_t place = t->top - 1;
+    const uint32_t place = ft_thread_open(t) - 1;
     call.func = f->func;
     call.way = way;
     call.activation = f->activation;
@@ -355,7 +353,7 @@ tell_enter(struct ft_engine *e, struct ft_thread *t, struct ft_frame *f, PyCodeO
 static void
 pop(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value, uint64_t now)
 {
-    struct ft_frame f = t->stack[--t->top];
+    struct ft_frame f = *--t->top;
     struct ft_call call;
     bool plain = f.kind.plain != 0;
     if (plain) {
@@ -450,7 +448,7 @@ ft_stack_enter(struct ft_engine *e, struct ft_thread *t, void *frame, struct ft_
     bool task_set = f->kind.task_set;
     tell_enter(e, t, f, code, way, mask);
     if (FT_UNLIKELY(task_set)) {
-        t->told_task = t->top > 0 && e->lone && (t->stack[t->top - 1].shown >> e->lone->slot & 1);
+        t->told_task = e->lone && (t->top[-1].shown >> e->lone->slot & 1);
         ft_thread_settle(e, t);
     }
 }
@@ -459,7 +457,7 @@ void
 ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObject *value)
 {
     uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
-    const struct ft_frame *f = &t->stack[t->top - 1];
+    const struct ft_frame *f = t->top - 1;
     if (way != FT_YIELD && FT_UNLIKELY(activation_of(f) != 0)) {
         ft_ptrmap_take(&e->activations, (uintptr_t)f->frame, NULL);
     }
@@ -469,9 +467,9 @@ ft_stack_leave(struct ft_engine *e, struct ft_thread *t, enum ft_way way, PyObje
 void
 ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth)
 {
-    while (t->top > depth) {
+    while (ft_thread_open(t) > depth) {
         /* A C call whose frame goes on did return: CPython leaves the event out now and then. */
-        enum ft_way way = t->stack[t->top - 1].kind.c ? FT_C_RETURN : FT_LEFT;
+        enum ft_way way = t->top[-1].kind.c ? FT_C_RETURN : FT_LEFT;
         pop(e, t, way, NULL, e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0);
     }
 }
@@ -479,8 +477,8 @@ ft_stack_cut(struct ft_engine *e, struct ft_thread *t, uint32_t depth)
 bool
 ft_stack_find(struct ft_engine *e, struct ft_thread *t, void *frame)
 {
-    uint32_t lowest = t->top > SEARCH_LIMIT ? t->top - SEARCH_LIMIT : 0;
-    for (uint32_t i = t->top; i-- > lowest;) {
+    const uint32_t open = ft_thread_open(t), lowest = open > SEARCH_LIMIT ? open - SEARCH_LIMIT : 0;
+    for (uint32_t i = open; i-- > lowest;) {
         if (t->stack[i].frame == frame && !t->stack[i].kind.c) {
             ft_stack_cut(e, t, i + 1);
             return true;
@@ -496,8 +494,8 @@ ft_stack_enter_c(struct ft_engine *e, struct ft_thread *t, void *frame, PyCodeOb
                  struct ft_callable *callable, uint32_t mask)
 {
     /* A frame has one C call open at a time: an older one lost its end (gh-122029). */
-    while (t->top > 0 && t->stack[t->top - 1].kind.c && t->stack[t->top - 1].frame == frame) {
-        ft_stack_cut(e, t, t->top - 1);
+    while (t->top[-1].kind.c && t->top[-1].frame == frame) {
+        ft_stack_cut(e, t, ft_thread_open(t) - 1);
     }
     struct ft_frame *f = push(t, frame, &callable->func, true);
     if (FT_UNLIKELY(f == NULL)) {
@@ -511,16 +509,16 @@ void
 ft_stack_leave_c(struct ft_engine *e, struct ft_thread *t, void *frame, enum ft_way way)
 {
     uint64_t now = e->needs & FT_NEED_TIME ? ft_clock_ticks() : 0;
-    if (t->top == 0 || !t->stack[t->top - 1].kind.c || t->stack[t->top - 1].frame != frame) {
+    if (!t->top[-1].kind.c || t->top[-1].frame != frame) {
         /* What the C call called may have been left without an event; an end without its
          * beginning is ignored. */
-        for (uint32_t i = t->top; i-- > 0 && t->stack[i].frame != frame;) {
+        for (uint32_t i = ft_thread_open(t); i-- > 0 && t->stack[i].frame != frame;) {
             if (i > 0 && t->stack[i - 1].kind.c && t->stack[i - 1].frame == frame) {
                 ft_stack_cut(e, t, i);
                 break;
             }
         }
-        if (t->top == 0 || !t->stack[t->top - 1].kind.c || t->stack[t->top - 1].frame != frame) {
+        if (!t->top[-1].kind.c || t->top[-1].frame != frame) {
             return;
         }
     }

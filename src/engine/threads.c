@@ -21,7 +21,7 @@ static void
 disown(struct ft_thread *t)
 {
     if (atomic_fetch_sub(&t->owners, 1) == 1) {
-        free(t->stack);
+        free(t->stack == &t->nothing + 1 ? NULL : t->stack - 1);
         ft_strbuf_fini(&t->args);
         ft_strbuf_fini(&t->value);
         free(t);
@@ -195,6 +195,7 @@ thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
     t->native_id = native_id;
     t->lone.plain = FT_NO_EPOCH;
     t->index = PY_SSIZE_T_MAX;
+    t->stack = t->top = t->limit = &t->nothing + 1;
     t->serial = ++e->last_thread;
     atomic_init(&t->owners, 1);
     ft_strbuf_init(&t->args);
@@ -334,10 +335,10 @@ ft_view_begin(struct ft_engine *e, struct ft_thread *t, int slot)
     view->lane = lane;
     view->epoch = tap->epoch;
     uint32_t keep = ~(1u << slot); /* what an earlier tap in this place was shown */
-    for (uint32_t i = 0; i < t->top; i++) {
-        t->stack[i].shown &= keep;
-        t->stack[i].inside &= keep;
-        t->stack[i].excluded &= keep;
+    for (struct ft_frame *f = t->stack; f < t->top; f++) {
+        f->shown &= keep;
+        f->inside &= keep;
+        f->excluded &= keep;
     }
     ft_thread_settle(e, t);
     return true;
@@ -350,19 +351,19 @@ ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_view *view = &t->views[slot];
     uint32_t bit = 1u << slot;
     struct ft_call call = {.way = FT_LEFT};
-    const uint32_t top = t->top;
-    for (uint32_t i = top; i-- > 0 && view->depth > 0;) {
-        if (t->stack[i].shown & bit) {
-            t->top = i; /* what is left stands just above, see open_calls */
-            call.func = t->stack[i].func;
-            call.activation = t->stack[i].activation;
+    struct ft_frame *const top = t->top;
+    for (struct ft_frame *f = top; f-- > t->stack && view->depth > 0;) {
+        if (f->shown & bit) {
+            t->top = f; /* what is left stands just above, see open_calls */
+            call.func = f->func;
+            call.activation = f->activation;
             call.depth = --view->depth;
             call.time = ft_clock_ticks();
             tap->sink->ops->leave(tap->sink, view->lane, &call);
         }
-        t->stack[i].shown &= ~bit;
-        t->stack[i].inside &= ~bit;
-        t->stack[i].excluded &= ~bit;
+        f->shown &= ~bit;
+        f->inside &= ~bit;
+        f->excluded &= ~bit;
     }
     t->top = top;
     view->depth = view->inside = view->excluded = 0;

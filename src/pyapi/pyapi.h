@@ -87,6 +87,11 @@ struct ft_export {
 /* NULL: none is called so. */
 const struct ft_export *ft_export_find(const char *name);
 
+/* ---- quick callbacks (quick.c) --------------------------------------------------------------- */
+
+/* For a lone tap with that sink; NULL: all its events go the long way. */
+const struct ft_quick *ft_quick_of(enum ft_tap_kind kind, const struct ft_sink *sink);
+
 /* Makes the sink of a recorder. */
 struct ft_sink *ft_tap_record_sink(struct ft_tap_object *self, const struct ft_tap_args *a);
 PyObject *ft_tap_recorded(PyObject *self, void *unused);

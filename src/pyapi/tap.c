@@ -165,6 +165,7 @@ static void
 wire(struct ft_tap_object *self, bool one_process)
 {
     self->tap.sink = self->sink;
+    self->tap.quick = ft_quick_of(self->kind, self->sink);
     self->tap.filter = &self->filter;
     self->tap.values = &self->values;
     self->tap.owner = (PyObject *)self;

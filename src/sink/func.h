@@ -1,5 +1,6 @@
-/* A function as sinks know it: described once, immutable, shared by reference counts that may be
- * dropped by any thread (atomic). The engine embeds it as the first member of its own record. */
+/* A function as sinks know it: described once, immutable to them, shared by reference counts that
+ * may be dropped by any thread (atomic). The engine embeds it as the first member of its own
+ * record. */
 #ifndef FT_SINK_FUNC_H
 #define FT_SINK_FUNC_H
 
@@ -35,6 +36,7 @@ struct ft_func {
     uint32_t line;
     uint32_t column;
     uint32_t flags;
+    uint32_t plain; /* the producer's alone, beside the id, which it reads with it (engine.h) */
     struct ft_str name; /* raw */
     struct ft_str module; /* raw */
     struct ft_str file; /* raw */

@@ -57,6 +57,7 @@ thread_begin(struct ft_sink *sink, const struct ft_thread_info *info)
     }
     memcpy(name, info->name.s, info->name.len);
     lane->info = *info;
+    lane->shift = r->shift;
     lane->info.name = (struct ft_str){name, info->name.len};
     ft_strbuf_init(&lane->raised);
     ft_record_forget_likely(lane);

@@ -3,16 +3,10 @@
 #include <string.h>
 
 #include "base/varint.h"
-#include "sink/record_lane.h"
+#include "sink/record_short.h"
 
 #define COLD __attribute__((noinline, cold))
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
-static inline uint8_t
-first_byte(enum ft_event_code code, uint64_t low)
-{
-    return (uint8_t)((unsigned)code << FT_DELTA_BITS | (unsigned)low);
-}
 
 /* ---- the short ways -------------------------------------------------------------------------- */
 
@@ -39,15 +33,6 @@ static inline bool
 is_watched(const struct record *r, uint32_t id)
 {
     return (r->known[id] & ~KNOWN_DEFINED) != 0;
-}
-
-/* The function is entered: one more call, and what is entered next is likely to follow it again. */
-static inline void
-push(struct record_lane *lane, uint32_t id)
-{
-    lane->next = &lane->likely[id & (FT_LIKELY_SLOTS - 1)];
-    lane->depth++;
-    lane->starts++;
 }
 
 /* Writes behind `q` what of the time since the event before the first byte has no room for, and
@@ -86,15 +71,15 @@ put_entry(struct record *r, struct record_lane *lane, const struct ft_func *func
     uint64_t delta = pass_time(lane, now);
     uint8_t *q = put_delta(p + 1, &delta);
     enum ft_event_code code = FT_CODE_LIKELY;
-    uint32_t likely = (id + 1) | (flight && is_watched(r, id) ? LIKELY_WATCHED : 0);
+    uint32_t likely = id | (flight && is_watched(r, id) ? LIKELY_WATCHED : 0);
     if (*lane->next != likely) {
         *lane->next = likely;
         code = FT_CODE_ENTER;
         q = ft_varint_put(q, id);
     }
-    push(lane, id);
+    ft_record_push(lane, id);
     lane->p = q;
-    __atomic_store_n(p, first_byte(code, delta), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(code, delta), __ATOMIC_RELEASE);
     return true;
 }
 
@@ -108,11 +93,13 @@ enter_flight(struct record *r, struct record_lane *lane, const struct ft_func *f
     return answer;
 }
 
-/* What the quickest way found missing: room, a definition, that the function was likely. */
-static __attribute__((noinline)) void *
-enter_unlikely(struct record *r, struct record_lane *lane, const struct ft_func *func, uint64_t now,
-               void *answer)
+/* What the shortest way found missing: room, a definition, that it was likely, and soon. */
+void *
+ft_record_enter_unlikely(struct ft_sink *sink, struct record_lane *lane, const struct ft_func *func,
+                         uint64_t time, void *answer)
 {
+    struct record *r = (struct record *)sink;
+    uint64_t now = time >> r->shift;
     if (UNLIKELY(r->flight != NULL)) {
         return enter_flight(r, lane, func, now, answer);
     }
@@ -124,20 +111,9 @@ void *
 ft_record_enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time,
                       void *answer)
 {
-    struct record *r = (struct record *)sink;
-    struct record_lane *lane = opaque;
-    uint64_t now = time >> r->shift;
-    uint8_t *p = lane->p;
-    if (UNLIKELY(p >= lane->limit || now < lane->last
-                 || *lane->next != func->id + 1)) { /* what was likely once is defined */
-        return enter_unlikely(r, lane, func, now, answer);
-    }
-    uint64_t delta = now - lane->last;
-    push(lane, func->id);
-    lane->last = now;
-    lane->p = put_delta(p + 1, &delta);
-    __atomic_store_n(p, first_byte(FT_CODE_LIKELY, delta), __ATOMIC_RELEASE);
-    return answer;
+    return ft_record_enter_shortest(opaque, func->id, time)
+               ? answer
+               : ft_record_enter_unlikely(sink, opaque, func, time, answer);
 }
 
 static inline void
@@ -146,6 +122,7 @@ pop(struct record_lane *lane)
     lane->depth--;
     if (lane->depth < lane->least) {
         lane->least = lane->depth;
+        ft_record_set_brake(lane);
     }
 }
 
@@ -161,9 +138,12 @@ prepare_leave(struct record *r, struct record_lane *lane, size_t need, uint64_t 
 }
 
 /* Likewise. */
-static __attribute__((noinline)) void *
-leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *answer)
+void *
+ft_record_leave_unlikely(struct ft_sink *sink, struct record_lane *lane, uint64_t time,
+                         void *answer)
 {
+    struct record *r = (struct record *)sink;
+    uint64_t now = time >> r->shift;
     if (UNLIKELY(lane->p >= lane->limit || lane->depth == 0)
         && !prepare_leave(r, lane, HOT_ROOM, now)) {
         return answer;
@@ -172,7 +152,7 @@ leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *a
     uint8_t *p = lane->p;
     uint64_t delta = pass_time(lane, now);
     lane->p = put_delta(p + 1, &delta);
-    __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
     if (UNLIKELY(lane->depth < lane->floor)) {
         ft_record_watch_left(r, lane, now, true);
     }
@@ -182,19 +162,9 @@ leave_unlikely(struct record *r, struct record_lane *lane, uint64_t now, void *a
 void *
 ft_record_leave_plain(struct ft_sink *sink, void *opaque, uint64_t time, void *answer)
 {
-    struct record *r = (struct record *)sink;
-    struct record_lane *lane = opaque;
-    uint64_t now = time >> r->shift;
-    uint8_t *p = lane->p;
-    if (UNLIKELY(p >= lane->limit || now < lane->last || lane->depth == lane->floor)) {
-        return leave_unlikely(r, lane, now, answer);
-    }
-    pop(lane);
-    uint64_t delta = now - lane->last;
-    lane->last = now;
-    lane->p = put_delta(p + 1, &delta);
-    __atomic_store_n(p, first_byte(FT_CODE_LEAVE, delta), __ATOMIC_RELEASE);
-    return answer;
+    return ft_record_leave_shortest(opaque, time)
+               ? answer
+               : ft_record_leave_unlikely(sink, opaque, time, answer);
 }
 
 /* ---- the long way ---------------------------------------------------------------------------- */
@@ -234,7 +204,7 @@ put_other(struct record_lane *lane, enum ft_other kind, const struct body *b, ui
     q = ft_varint_put(q, len);
     memcpy(q, b->bytes, len);
     lane->p = q + len;
-    __atomic_store_n(p, first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
 }
 
 /* The first frame of a step of a task holds it: it ends with that frame. */
@@ -284,7 +254,7 @@ end_short(struct record_lane *lane, enum ft_short kind, uint8_t *end)
 {
     uint8_t *p = lane->p;
     lane->p = end;
-    __atomic_store_n(p, first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
 }
 
 /* An entering event tells of a run; true: it is the one that was likely. */
@@ -370,8 +340,8 @@ ft_record_enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     if (!prepare_enter(r, lane, call->func, bare ? 0 : FT_RECORD_MAX, now)) {
         return;
     }
-    *lane->next = call->func->id + 1;
-    push(lane, call->func->id);
+    *lane->next = call->func->id;
+    ft_record_push(lane, call->func->id);
     lane->resumes += call->way == FT_RESUME || call->way == FT_THROW;
     if (bare) {
         put_run(lane, call, now);
@@ -403,13 +373,13 @@ ft_record_resume_plain(struct ft_sink *sink, void *opaque, const struct ft_func 
             .func = func, .way = FT_RESUME, .activation = activation, .time = time};
         return resume_unlikely(sink, lane, &call, answer);
     }
-    *lane->next = func->id + 1;
-    push(lane, func->id);
+    *lane->next = func->id;
+    ft_record_push(lane, func->id);
     lane->resumes++;
     lane->run = &lane->runs[FT_RUN_SLOT(activation, 0)];
     lane->p = ft_varint_put(p + 1, now - lane->last);
     lane->last = now;
-    __atomic_store_n(p, first_byte(FT_CODE_OTHER, FT_SHORT_LIKELY), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(FT_CODE_OTHER, FT_SHORT_LIKELY), __ATOMIC_RELEASE);
     return answer;
 }
 
@@ -511,6 +481,6 @@ ft_record_yield_plain(struct ft_sink *sink, void *opaque, uint64_t activation, b
     lane->p = ft_varint_put(p + 1, now - lane->last);
     lane->last = now;
     unsigned kind = awaits ? FT_SHORT_AWAIT : FT_SHORT_YIELD;
-    __atomic_store_n(p, first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
+    __atomic_store_n(p, ft_record_first_byte(FT_CODE_OTHER, kind), __ATOMIC_RELEASE);
     return answer;
 }

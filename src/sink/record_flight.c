@@ -310,6 +310,7 @@ ft_record_watch(struct record *r, struct record_lane *lane, uint32_t id, uint64_
     lane->watches[lane->nwatches++] =
         (struct record_watch){lane->depth, id, r->known[id] >> 1, now};
     lane->floor = lane->depth;
+    ft_record_set_brake(lane);
 }
 
 static void
@@ -339,6 +340,7 @@ ft_record_watch_left(struct record *r, struct record_lane *lane, uint64_t now, b
         }
     }
     lane->floor = lane->nwatches ? lane->watches[lane->nwatches - 1].depth : 0;
+    ft_record_set_brake(lane);
 }
 
 static void

@@ -281,6 +281,7 @@ segment_begin(const struct record *r, struct record_lane *lane, const struct ope
     lane->last = now;
     lane->starts = 0;
     lane->least = lane->depth;
+    ft_record_set_brake(lane);
     lane->unlisted = lane->depth - open->n;
     lane->forked = false;
     ft_record_forget_likely(lane);

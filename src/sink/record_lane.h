@@ -36,6 +36,8 @@ struct record_lane {
     uint32_t *next;              /* in `likely`: what came after the function entered last */
     uint64_t starts;             /* entering events of this segment */
     uint32_t depth, least;       /* open calls; the least of them within this segment */
+    uint32_t shift;              /* of its record */
+    uint32_t brake;              /* `least` or `floor`: a return from there goes the long way */
     uint32_t floor;              /* open calls when the last watched one was entered, 0: none */
     uint32_t unlisted;           /* the outermost ones, which the segment's head does not list */
     struct ft_segment *segment;  /* NULL: none */
@@ -59,12 +61,13 @@ struct record_lane {
     struct record_lane *after;   /* in the record's list */
     struct record_watch *watches;   /* owned: the open calls that are watched, outermost first */
     uint32_t nwatches, watch_cap;
-    uint32_t likely[FT_LIKELY_SLOTS];   /* id + 1, by the function entered before; 0: none */
+    uint32_t likely[FT_LIKELY_SLOTS];   /* id, by the function entered before; LIKELY_NONE */
     struct record_run runs[FT_RUN_SLOTS];
 };
 
 /* Set in `likely` for a function that is watched: it is never entered the quickest way. */
 #define LIKELY_WATCHED ((uint32_t)1 << 31)
+#define LIKELY_NONE UINT32_MAX
 
 /* record.known[id]: its definition is written; above, the trigger that watches it, from 1 on. */
 #define KNOWN_DEFINED 1
@@ -109,6 +112,12 @@ struct record {
     uint64_t defs_at; /* in the piece that is written */
     bool in_first;
 };
+
+static inline void
+ft_record_set_brake(struct record_lane *lane)
+{
+    lane->brake = lane->least > lane->floor ? lane->least : lane->floor;
+}
 
 /* ---- record_events.c ------------------------------------------------------------------------- */
 
@@ -167,7 +176,7 @@ void ft_record_segment_close(struct record_lane *lane, bool ended);
 static inline void
 ft_record_forget_likely(struct record_lane *lane)
 {
-    memset(lane->likely, 0, sizeof(lane->likely));
+    memset(lane->likely, 0xff, sizeof(lane->likely)); /* LIKELY_NONE */
     memset(lane->runs, 0, sizeof(lane->runs));
     lane->next = &lane->likely[FT_LIKELY_SLOTS - 1];
     lane->run = &lane->runs[0];

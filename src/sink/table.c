@@ -4,11 +4,10 @@
  * new one and keeping the old until the lane ends. */
 #include "sink/table.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sink/table_lane.h"
+#include "sink/table_short.h"
 
 /* Out of the way of enter(), so that it saves no registers for them. */
 #define COLD __attribute__((noinline, cold))
@@ -197,9 +196,12 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
     lane->depth++;
 }
 
-static inline void
+static void
 leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_way way)
 {
+    if (!lane->percentiles && ft_table_leave_shortest(lane, time)) {
+        return;
+    }
     if (__builtin_expect(lane->unkept > 0, 0)) {
         leave_unkept(lane);
         return;
@@ -207,17 +209,10 @@ leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_w
     if (lane->depth == 0) {
         return;
     }
-    const struct table_open *o = &lane->stack[--lane->depth];
+    const struct table_open *o = &lane->stack[lane->depth - 1];
     struct table_stat *s = &lane->stats[o->id];
-    uint64_t ticks = time > o->since ? time - o->since : 0;
-    s->self += ticks > o->child ? ticks - o->child : 0;
-    if (--s->open == 0) {
-        s->total += ticks;               /* recursion: the outermost alone */
-    }
-    if (lane->depth > 0) {
-        lane->stack[lane->depth - 1].child += ticks;
-    }
-    if (__builtin_expect(o->kind != 0, 0)) {
+    uint64_t ticks = ft_table_pop(lane, o, s, time);
+    if (o->kind != 0) {
         ticks += o->kind & TABLE_GENERATOR ? o->before : 0;
         if ((o->kind & TABLE_GENERATOR) && way == FT_YIELD) {
             rest(sink, lane, o->activation, ticks);
@@ -227,9 +222,8 @@ leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_w
             return;
         }
     }
-    s->min = ticks < s->min ? ticks : s->min;
-    s->max = ticks > s->max ? ticks : s->max;
-    if (__builtin_expect(s->spread != NULL, 0)) {
+    ft_table_bounds(s, ticks);
+    if (s->spread != NULL) {
         s->spread[table_spread_slot(ticks)]++;
     }
 }
@@ -244,23 +238,9 @@ static void *
 enter_plain(struct ft_sink *sink, void *opaque, const struct ft_func *func, uint64_t time,
             void *answer)
 {
-    struct table_lane *lane = opaque;
-    uint32_t id = func->id;
-    if (__builtin_expect(
-            id >= lane->nstats || lane->stats[id].func == NULL || lane->depth == lane->cap, 0)) {
+    if (!ft_table_enter_shortest(opaque, func->id, time)) {
         enter(sink, opaque, &(struct ft_call){.func = func, .way = FT_START, .time = time});
-        return answer;
     }
-    struct table_stat *s = &lane->stats[id];
-    struct table_open *o = &lane->stack[lane->depth];
-    o->id = id;
-    o->kind = 0;
-    o->child = 0;
-    s->calls++;
-    s->open++;
-    o->since = time;
-    atomic_signal_fence(memory_order_release);
-    lane->depth++;
     return answer;
 }
 
@@ -560,6 +540,12 @@ void
 ft_table_want_callers(struct ft_sink *sink)
 {
     sink->ops = &ops_by_caller;
+}
+
+bool
+ft_table_is_plain(const struct ft_sink *sink)
+{
+    return sink->ops == &ops && !((const struct table *)sink)->percentiles;
 }
 
 void

@@ -15,6 +15,8 @@ struct ft_sink *ft_table_new(bool ccalls);
 void ft_table_want_percentiles(struct ft_sink *sink);
 /* Before the first event: calls are counted by caller too. */
 void ft_table_want_callers(struct ft_sink *sink);
+/* Neither callers nor percentiles are wanted. */
+bool ft_table_is_plain(const struct ft_sink *sink);
 /* Each pair of a caller (NULL: an outermost call) and a function; once for each thread that still
  * runs and once for all that ended. Not in a signal handler. */
 void ft_table_callers(struct ft_sink *sink,

@@ -48,12 +48,12 @@ struct table_lane {
     uint32_t nstats;                     /* published after `stats` */
     uint32_t depth, cap;
     struct table_open *stack;            /* owned */
+    uint32_t room;                       /* `cap`, while `unkept` holds that down */
+    uint32_t unkept;                     /* open activations that found no memory */
     struct table_rest rests[TABLE_RESTS]; /* by the activation's last bits */
     struct ft_ptrmap suspended;          /* those of them that had to make room, likewise */
     struct ft_ptrmap edges; /* (caller's id + 1, or 0) << 32 | id + 1 -> calls; where asked for */
     bool percentiles;
-    uint32_t room;                       /* `cap`, while `unkept` holds that down */
-    uint32_t unkept;                     /* open activations that found no memory */
     struct table_retired *retired;       /* outgrown arrays: a handler may be reading them */
     struct table_lane *next;
 };

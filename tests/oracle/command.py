@@ -101,18 +101,21 @@ def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
         def killed(number: int) -> tuple[int, str]:
             fault = faults[number]
             built = builds[fault.clock]
-            source = built.source / (fault.unit or fault.file)
-            target = built.folder / f"mutant{number}.o"
-            if fault.unit:  # its header is found before the one that is right
-                headers = built.folder / f"headers{number}"
-                (headers / fault.file).parent.mkdir(parents=True)
-                fault.apply(built.source, headers / fault.file)
-                built.compile(source, target, headers)
-            else:
-                changed = source.with_name(f"mutant{number}.c")
-                fault.apply(built.source, changed)
-                built.compile(changed, target)
-            lib = built.link(f"lib{number}", {built.object_of(source): target})
+            instead = {}
+            for unit in fault.units or (fault.file,):
+                source = built.source / unit
+                target = built.folder / f"mutant{number}-{len(instead)}.o"
+                if fault.units:  # its header is found before the one that is right
+                    headers = built.folder / f"headers{number}"
+                    (headers / fault.file).parent.mkdir(parents=True, exist_ok=True)
+                    fault.apply(built.source, headers / fault.file)
+                    built.compile(source, target, headers)
+                else:
+                    changed = source.with_name(f"mutant{number}.c")
+                    fault.apply(built.source, changed)
+                    built.compile(changed, target)
+                instead[built.object_of(source)] = target
+            lib = built.link(f"lib{number}", instead)
             if installed and fault.suite:
                 return installed.failed(f"venv{number}", lib, fault.suite)
             found = judged(seeds, ways[fault.clock], lib)

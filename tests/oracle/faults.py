@@ -11,13 +11,16 @@ EVENTS = "engine/events.c"
 SHORT_WAY = "engine/short_way.h"
 STACK = "engine/stack.c"
 TOTALS = "sink/table.c"
+TOTALS_SHORT = "sink/table_short.h"
+RECORD_SHORT = "sink/record_short.h"
+QUICK = "pyapi/quick.c"
 TABLE = "const struct ft_event_row ft_event_table["
 
 
 class Fault(NamedTuple):
     """``least``: how many of 100 programs must fail. ``clock``: it is one of times, for programs
     that are known by construction and an engine whose clock they move. ``suite``: tests, of which
-    one must fail, judge it instead of programs. ``unit``: of a header, the file that has it."""
+    one must fail, judge it instead of programs. ``units``: of a header, the files that have it."""
 
     name: str
     file: str
@@ -25,7 +28,7 @@ class Fault(NamedTuple):
     least: int = 95
     clock: bool = False
     suite: str = ""
-    unit: str = ""
+    units: tuple[str, ...] = ()
 
     def apply(self, source: Path, to: Path) -> None:
         """The file with the fault; ValueError when a text does not stand there exactly once."""
@@ -61,7 +64,7 @@ def drop(event: str, callback: str, least: int = 95) -> Fault:
 
 DEPTH_STAYS = """
     struct ft_thread *t = ft_thread_current;
-    uint32_t before = t ? t->top : 0;
+    const struct ft_frame *before = t ? t->top : NULL;
     PyObject *result = ON(on_unwind);
     for (int slot = 0; t != NULL && t->top < before && slot < FT_MAX_TAPS; slot++) {
         t->views[slot].depth++;
@@ -102,8 +105,8 @@ FAULTS = (
         EVENTS,
         (
             (
-                "f == NULL || f->frame != frame || f->kind.c)",
-                "f == NULL || (way != FT_UNWIND && f->frame != frame))",
+                "f->frame != frame || f->kind.c)",
+                "t->top == t->stack || (way != FT_UNWIND && f->frame != frame))",
             ),
         ),
     ),
@@ -117,13 +120,24 @@ FAULTS = (
                 "memcmp(&f->kind, &kind, sizeof(kind)) == 0",
             ),
         ),
-        unit=EVENTS,
+        units=(EVENTS, QUICK),
+    ),
+    Fault(
+        "no frame taken off on the quick way",
+        QUICK,
+        (("    t->top--;\n", ""),),
+    ),
+    Fault(
+        "recorded as likely whatever it is",
+        RECORD_SHORT,
+        (("*lane->next != id ||", ""),),
+        units=(QUICK,),
     ),
     Fault(
         "a new serial at each resume on the short way",
         SHORT_WAY,
         (("ft_stack_activation(e, f->frame, way)", "ft_stack_activation(e, f->frame, FT_START)"),),
-        unit=EVENTS,
+        units=(EVENTS,),
     ),
     Fault(
         "activation serial reused",
@@ -162,15 +176,17 @@ FAULTS = (
     ),
     Fault(
         "total: recursion counted at each level",
-        TOTALS,
+        TOTALS_SHORT,
         (("if (--s->open == 0) {", "if (--s->open < UINT32_MAX) {"),),
         clock=True,
+        units=(TOTALS, QUICK),
     ),
     Fault(
         "self: what it called not taken off",
-        TOTALS,
+        TOTALS_SHORT,
         (("s->self += ticks > o->child ? ticks - o->child : 0;", "s->self += ticks;"),),
         clock=True,
+        units=(TOTALS, QUICK),
     ),
     Fault(
         "min, max: a generator's earlier steps forgotten",
@@ -185,10 +201,9 @@ FAULTS = (
         clock=True,
     ),
     Fault(
-        "time of a start forgotten on the short way",
-        SHORT_WAY,
-        (("uint64_t time = f->time = now(counter);", "uint64_t time = f->time = 1;"),),
+        "time of a start forgotten on the quick way",
+        QUICK,
+        (("return enter(t, &c->func, time);", "return enter(t, &c->func, 1);"),),
         clock=True,
-        unit=EVENTS,
     ),
 )  # fmt: skip

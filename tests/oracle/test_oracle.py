@@ -56,6 +56,6 @@ def test_times_are_as_the_clock_says(tmp_path: Path):
 @pytest.mark.parametrize("fault", (*faults.FAULTS, *EXPORT_FAULTS), ids=lambda fault: fault.name)
 def test_each_fault_can_be_made(fault: faults.Fault, tmp_path: Path):
     fault.apply(ROOT / "src", tmp_path / "fault.c")
-    assert (fault.unit != "") == fault.file.endswith(".h")
-    if fault.unit:
-        assert f'#include "{fault.file}"' in (ROOT / "src" / fault.unit).read_text()
+    assert (fault.units != ()) == fault.file.endswith(".h")
+    for unit in fault.units:
+        assert f'#include "{fault.file}"' in (ROOT / "src" / unit).read_text()
