@@ -102,7 +102,10 @@ reserve(struct ft_space *s, int fd, uint64_t at, size_t len)
     if (over_limit(at + len)) {
         return EFBIG;
     }
-    if (!s->prewritten && can_promise(fd)) {
+    if (at == 0) {
+        s->promised = can_promise(fd);
+    }
+    if (s->promised) {
         int error;
         do {
             error = posix_fallocate(fd, (off_t)at, (off_t)len);
@@ -111,7 +114,7 @@ reserve(struct ft_space *s, int fd, uint64_t at, size_t len)
             return error;
         }
     }
-    s->prewritten = true;
+    s->promised = false;
     return write_zeros(fd, at, len);
 }
 
@@ -217,7 +220,7 @@ reopen(const struct ft_space *s)
 static void
 bring_in(struct ft_space *s, int fd)
 {
-    int error = s->prewritten ? 0 : write_zeros(fd, s->at, s->len);
+    int error = s->promised ? write_zeros(fd, s->at, s->len) : 0;
     (void)error; /* it is reserved: without these zeros there are others */
 #ifdef MADV_POPULATE_WRITE
     madvise(s->map, s->len, MADV_POPULATE_WRITE);

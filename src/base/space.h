@@ -15,7 +15,7 @@ struct ft_space {
     size_t len;          /* its bytes */
     uint64_t at;         /* its place in the file */
     uint64_t dev, ino;   /* of the file made: one of that name made later is not ours */
-    bool prewritten;     /* reserved by writing zeros: the file system cannot promise room */
+    bool promised;       /* the file system promises room; else zeros are written */
 };
 
 /* Both give 0 or an errno and leave `s` without a map then.

@@ -74,7 +74,7 @@ fill_head(struct record *r)
     h->file.head_size = sizeof(*h);
     h->file.flags = (ft_clock.counter ? FT_TRACE_COUNTER : 0) | (r->forked ? FT_TRACE_FORKED : 0)
                     | (r->interpreter ? FT_TRACE_SUBINTERP : 0) | (r->ring ? FT_TRACE_RING : 0)
-                    | (r->first.prewritten ? FT_TRACE_PREWRITTEN : 0);
+                    | (r->first.promised ? 0 : FT_TRACE_PREWRITTEN);
     memcpy(h->run, r->run->id, sizeof(h->run));
     h->pid = r->pid;
     h->parent = (uint64_t)getppid();
