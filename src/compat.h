@@ -80,9 +80,11 @@ PyList_GetItemRef(PyObject *list, Py_ssize_t at)
 
 /* What another thread may change while it is read, where there is no GIL. */
 #ifdef Py_GIL_DISABLED
+#define FT_NO_GIL 1
 #define FT_BEGIN_CRITICAL_SECTION(op) Py_BEGIN_CRITICAL_SECTION(op)
 #define FT_END_CRITICAL_SECTION() Py_END_CRITICAL_SECTION()
 #else
+#define FT_NO_GIL 0
 #define FT_BEGIN_CRITICAL_SECTION(op) {
 #define FT_END_CRITICAL_SECTION() }
 #endif

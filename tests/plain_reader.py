@@ -217,9 +217,13 @@ def read_process(path: Path, run: bytes, counter: int, began: tuple[int, int]) -
         thread = Thread()
         tid, name = threads[serial]
         for before, segment, rest in sorted(found, key=lambda item: item[0]):
+            starts, least, end = 0, segment[9], segment[9]
             for time, event, number, activation, depth, task, more in thread.events(
                 Bytes(rest), segment[9], before, segment[5]
             ):
+                entering = event not in LEAVING.values()
+                starts, end = starts + entering, depth + entering
+                least = min(least, end)
                 function = functions[number]
                 raised = event == "unwind"
                 shown = IN_C[event] if function.flags & 1 else event
@@ -243,6 +247,8 @@ def read_process(path: Path, run: bytes, counter: int, began: tuple[int, int]) -
                         more.get(3) if raised else None,
                     )
                 )
+            if segment[1] & 1:
+                assert (starts, least, end) == (segment[8], segment[10], segment[11])
     return events
 
 

@@ -149,6 +149,20 @@ def test_the_one_slow_call_of_ten_thousand(pyftrace: Run, tmp_path: Path):
     assert Counter(e.event for e in events) == {"start": 17, "return": 16}  # serve goes on
 
 
+def test_a_slow_call_with_a_watched_one_within(pyftrace: Run, tmp_path: Path):
+    """Its end comes so soon after the call before that it is a byte."""
+    app(
+        tmp_path,
+        "def inner(): pass\n"
+        "def outer(seconds):\n    time.sleep(seconds)\n    inner()\n    query(0)\n"
+        "for seconds in (0, 0, 0.03): outer(seconds)\n",
+    )
+    reasons = ["--dump-on", "slow:inner:1s", "--dump-on", "slow:outer:25ms"]
+    pyftrace("record", "-q", *reasons, "app.py")
+    assert names(tmp_path / "pyftrace.data") == ["dump-1", "run"]
+    assert functions(tmp_path / "pyftrace.data")[-2:] == ["return query", "return outer"]
+
+
 def test_a_slow_coroutine_is_timed_from_its_start_to_its_end(pyftrace: Run, tmp_path: Path):
     app(
         tmp_path,

@@ -503,6 +503,44 @@ def test_a_task_that_only_the_earlier_tap_was_told_of(where: Path):
     assert [event.task is None for event in events if event.function == "leaf"] == [False, False]
 
 
+NO_FRAME = """\
+import _thread, sys
+from collections import deque
+from itertools import chain
+
+def down(n):
+    return n and down(n - 1)
+
+def callback(event):
+    for tool in range(6):
+        if sys.monitoring.get_tool(tool) == "pyftrace":
+            ours = sys.monitoring.register_callback(tool, event, None)
+            sys.monitoring.register_callback(tool, event, ours)
+            return ours
+
+def rest(_):
+    down(100)
+    done.release()
+
+left = callback(sys.monitoring.events.PY_RETURN)
+done = _thread.allocate_lock()
+done.acquire()
+told = map(left, [down.__code__] * 3, [0] * 3, [None] * 3)
+_thread.start_new_thread(deque, (chain(told, map(rest, [1])), 0))
+done.acquire()
+print("fine")
+"""
+
+
+@pytest.mark.parametrize("mode", ["--report -q", "-q", "record -q -o run.data"])
+def test_what_is_left_on_a_thread_that_runs_no_python(mode: str, python, tmp_path: Path):
+    """As C code fires events, of Cython say; a map() within C has no frame below it either."""
+    (tmp_path / "app.py").write_text(NO_FRAME)
+    done = python("app.py", env={"PYFTRACE": mode})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fine" in done.stdout
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="C code cannot fire events before 3.13")
 @pytest.mark.parametrize("mode", ["--report -q", "-q", "record -q -o run.data"])
 def test_events_that_c_code_fires_for_what_is_no_code(mode: str, python, tmp_path: Path):

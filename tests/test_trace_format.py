@@ -26,6 +26,9 @@ PROGRAMS = {
     "def f(n):\n    if n == 0: yield from range(80)\n"
     "    else:\n        for x in f(n - 1): yield x\n"
     "for _ in f(400): pass\n",
+    # Returns into calls that were open when their segment began, each of them a byte.
+    "up again": "def g(): pass\n"
+    "def f(n):\n    if n: f(n - 1)\n    else:\n        for _ in range(30_000): g()\nf(200)\n",
     "raised on": "def f(n):\n    if n == 0: raise ValueError('again')\n    g(n)\n"
     "def g(n): f(n - 1)\n"
     "for n in range(20):\n    try: f(n)\n    except ValueError: pass\n",

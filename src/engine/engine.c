@@ -149,16 +149,13 @@ wanted_events(const struct ft_engine *e)
 
 #define TEXTS (FT_NEED_LINE | FT_NEED_ARGS | FT_NEED_VALUE)
 
-/* Without a GIL nothing goes the short way, and another thread may be reading this. */
 static void
 set_vectorcall(struct ft_engine *e, enum ft_event event, vectorcallfunc quick)
 {
-#ifndef Py_GIL_DISABLED
     struct ft_callback *callback = (struct ft_callback *)e->callbacks[event];
     if (callback != NULL) {
         callback->vectorcall = quick ? quick : ft_event_table[event].callback;
     }
-#endif
 }
 
 void
@@ -172,8 +169,10 @@ ft_engine_set_lone(struct ft_engine *e, struct ft_tap *tap)
     }
     e->lone = tap;
     e->generation++;
-    set_vectorcall(e, FT_EV_START, tap ? tap->quick->start : NULL);
-    set_vectorcall(e, FT_EV_RETURN, tap ? tap->quick->return_ : NULL);
+    if (!FT_NO_GIL) { /* else nothing goes the short way, and another thread may be reading this */
+        set_vectorcall(e, FT_EV_START, tap ? tap->quick->start : NULL);
+        set_vectorcall(e, FT_EV_RETURN, tap ? tap->quick->return_ : NULL);
+    }
     for (struct ft_thread *t = e->threads; t != NULL; t = t->next) {
         ft_thread_settle(e, t);
     }

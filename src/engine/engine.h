@@ -187,7 +187,8 @@ struct ft_thread {
     struct ft_thread *next; /* in the engine's list */
     struct ft_thread *before; /* of the same OS thread, in another interpreter */
     struct ft_strbuf args, value; /* texts of the event in hand */
-    struct ft_frame nothing; /* `stack` begins behind it, until there is one */
+    struct ft_frame nothing; /* the empty one, of no frame there is, NULL included: C code may fire */
+                             /* events on a thread without any */
     struct ft_view views[FT_MAX_TAPS];
 };
 

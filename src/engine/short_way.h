@@ -29,11 +29,9 @@ now(bool counter)
 static inline const struct ft_code *
 code_of_thread(const struct ft_thread *t, const struct ft_engine *e, PyCodeObject *code)
 {
-#ifdef Py_GIL_DISABLED
-    return NULL; /* what was settled may change under our hands, and nothing is read in place */
-#endif
     const struct ft_code_extra *extra = code->co_extra;
-    if (FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
+    /* Without a GIL what was settled may change under our hands, and nothing is read in place. */
+    if (FT_NO_GIL || FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
         return NULL;
     }
     return extra->items[t->index];
@@ -76,10 +74,7 @@ push_plain(struct ft_thread *t, const struct ft_code *c, uint64_t time)
 static inline bool
 is_top(const struct ft_thread *t, const struct ft_engine *e, bool run, bool c)
 {
-#ifdef Py_GIL_DISABLED
-    return false;
-#endif
-    if (FT_UNLIKELY(t == NULL || t->engine != e)) {
+    if (FT_NO_GIL || FT_UNLIKELY(t == NULL || t->engine != e)) {
         return false;
     }
     const struct ft_frame *f = t->top - 1; /* of no kind if there is none */

@@ -196,6 +196,7 @@ thread_new(struct ft_engine *e, uint64_t tstate_id, uint64_t native_id)
     t->lone.plain = FT_NO_EPOCH;
     t->index = PY_SSIZE_T_MAX;
     t->stack = t->top = t->limit = &t->nothing + 1;
+    t->nothing.frame = &t->nothing;
     t->serial = ++e->last_thread;
     atomic_init(&t->owners, 1);
     ft_strbuf_init(&t->args);

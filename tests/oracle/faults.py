@@ -140,6 +140,24 @@ FAULTS = (
         units=(EVENTS,),
     ),
     Fault(
+        "the empty frame of a thread is of no frame",
+        "engine/threads.c",
+        (("    t->nothing.frame = &t->nothing;\n", ""),),
+        suite="test_short_way.py",
+    ),
+    Fault(
+        "a segment's least depth forgotten by returns of a byte",
+        "sink/record_events.c",
+        (("        ft_record_set_brake(lane);\n", "        lane->brake = UINT32_MAX;\n"),),
+        suite="test_trace_format.py",
+    ),
+    Fault(
+        "a watched call forgotten behind one within it",
+        "sink/record_flight.c",
+        (("].depth : 0;\n    ft_record_set_brake(lane);\n", "].depth : 0;\n"),),
+        suite="test_flight.py",
+    ),
+    Fault(
         "activation serial reused",
         STACK,
         (("uint64_t serial = ++e->last_activation;", "uint64_t serial = 1;"),),
