@@ -102,9 +102,6 @@ reserve(struct ft_space *s, int fd, uint64_t at, size_t len)
     if (over_limit(at + len)) {
         return EFBIG;
     }
-    if (at == 0) {
-        s->promised = can_promise(fd);
-    }
     if (s->promised) {
         int error;
         do {
@@ -185,6 +182,7 @@ ft_space_create(struct ft_space *s, const char *path, size_t len)
     if (error == 0) {
         s->dev = (uint64_t)st.st_dev;
         s->ino = (uint64_t)st.st_ino;
+        s->promised = can_promise(fd);
         error = map_at(s, fd, 0, len);
         if (error) {
             unlink(path);

@@ -287,7 +287,7 @@ ft_engine_init(struct ft_engine *e, PyObject *module)
     e->tool_id = -1;
     e->module = module;
     e->interp = PyInterpreterState_Get();
-    e->generation = (uint32_t)((uintptr_t)e >> 4) | 1;   /* differs from an earlier engine's */
+    e->generation = (uint32_t)((uintptr_t)e >> 4) | 1; /* differs from an earlier engine's */
     ft_clock_init();
     read_cwd(e);
     ft_ptrmap_init(&e->callables);

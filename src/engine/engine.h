@@ -32,9 +32,9 @@ enum ft_event {
 
 struct ft_event_row {
     const char *name;              /* in sys.monitoring.events, whose numbers differ by version */
-    vectorcallfunc callback;
-    bool ccalls;                   /* only when some tap wants C calls */
-    bool implied;                  /* comes with CALL: may not be asked for itself */
+    vectorcallfunc callback; /* of PY_START and PY_RETURN: while no struct ft_quick stands for it */
+    bool ccalls; /* only when some tap wants C calls */
+    bool implied; /* comes with CALL: may not be asked for itself */
 };
 extern const struct ft_event_row ft_event_table[FT_EV_COUNT];
 
@@ -133,7 +133,7 @@ struct ft_frame_kind {
 };
 _Static_assert(sizeof(struct ft_frame_kind) == sizeof(uint64_t), "without a gap");
 
-/* One open activation: a line of the cache. The short way writes the first four alone, and of a run
+/* One open activation, of 64 bytes. The short way writes the first four alone, and of a run
  * `activation`; the others hold if `kind.plain` is 0, see ft_stack_settle. */
 struct ft_frame {
     void *frame; /* the interpreter's frame: opaque, names the activation */
@@ -146,7 +146,7 @@ struct ft_frame {
     uint32_t excluded; /* taps whose -e it matched */
     uint32_t unused[3];
 };
-_Static_assert(sizeof(struct ft_frame) == 64, "a line of the cache");
+_Static_assert(sizeof(struct ft_frame) == 64, "a place in the stack is reached by a shift");
 
 /* One tap on one thread. */
 struct ft_view {
@@ -187,8 +187,7 @@ struct ft_thread {
     struct ft_thread *next; /* in the engine's list */
     struct ft_thread *before; /* of the same OS thread, in another interpreter */
     struct ft_strbuf args, value; /* texts of the event in hand */
-    struct ft_frame nothing; /* the empty one, of no frame there is, NULL included: C code may fire */
-                             /* events on a thread without any */
+    struct ft_frame nothing; /* below the outermost; of no frame, NULL (all C) included */
     struct ft_view views[FT_MAX_TAPS];
 };
 
@@ -233,7 +232,8 @@ ft_thread_frame(const struct ft_thread *t)
 
 /* PY_START's and PY_RETURN's callbacks while the tap is the lone one: the short way of an ordinary
  * function and what the sink does of it in one (pyapi/quick.c), so that nothing is called and no
- * register saved. */
+ * register saved. They take the thread's `lone_sink` and `lone_lane` for those of their own kind:
+ * true as long as ft_engine_set_lone() alone puts them into the callback objects. */
 struct ft_quick {
     vectorcallfunc start, return_;
 };

@@ -220,42 +220,42 @@ ft_start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code)
 PyObject *
 ft_return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
 {
-    return run_top(t, e) ? return_run(e, t) : leave(e, CODE(args), FT_RETURN, args[2]);
+    return run_top(t, e) ? return_run(e, t) : leave(e, FT_CODE_OF(args), FT_RETURN, args[2]);
 }
 
 static PyObject *
 on_start(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return ft_start_other(ENGINE(self), ft_thread_current, CODE(args));
+    return ft_start_other(FT_ENGINE_OF(self), ft_thread_current, FT_CODE_OF(args));
 }
 
 static PyObject *
 on_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
     struct ft_thread *t = ft_thread_current;
-    const struct ft_code *c = run_code(t, ENGINE(self), CODE(args));
-    return FT_LIKELY(c != NULL) ? resume_plain(ENGINE(self), t, c, CODE(args))
-                                : enter(ENGINE(self), CODE(args), FT_RESUME);
+    const struct ft_code *c = run_code(t, FT_ENGINE_OF(self), FT_CODE_OF(args));
+    return FT_LIKELY(c != NULL) ? resume_plain(FT_ENGINE_OF(self), t, c, FT_CODE_OF(args))
+                                : enter(FT_ENGINE_OF(self), FT_CODE_OF(args), FT_RESUME);
 }
 
 static PyObject *
 on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
     ft_lock();
-    struct ft_thread *t = ft_thread_get(ENGINE(self));
-    if (t != NULL && PyLong_AsLong(args[1]) < FT_FIRST_OFFSET(CODE(args))) {
-        ft_stack_forget(ENGINE(self), ft_thread_frame(t));
+    struct ft_thread *t = ft_thread_get(FT_ENGINE_OF(self));
+    if (t != NULL && PyLong_AsLong(args[1]) < FT_FIRST_OFFSET(FT_CODE_OF(args))) {
+        ft_stack_forget(FT_ENGINE_OF(self), ft_thread_frame(t));
     }
-    PyObject *answer = enter(ENGINE(self), CODE(args), FT_THROW);
+    PyObject *answer = enter(FT_ENGINE_OF(self), FT_CODE_OF(args), FT_THROW);
     ft_unlock();
     return answer;
 }
@@ -263,37 +263,38 @@ on_throw(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObje
 static PyObject *
 on_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    return ft_return_other(ENGINE(self), ft_thread_current, args);
+    return ft_return_other(FT_ENGINE_OF(self), ft_thread_current, args);
 }
 
 static PyObject *
 on_yield(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
     struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(run_top(t, ENGINE(self))) ? yield_plain(t)
-                                               : leave(ENGINE(self), CODE(args), FT_YIELD, args[2]);
+    return FT_LIKELY(run_top(t, FT_ENGINE_OF(self)))
+               ? yield_plain(t)
+               : leave(FT_ENGINE_OF(self), FT_CODE_OF(args), FT_YIELD, args[2]);
 }
 
 static PyObject *
 on_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
     struct ft_thread *t = ft_thread_current;
-    if (plain_top(t, ENGINE(self)) && t->lone_unwind) {
+    if (plain_top(t, FT_ENGINE_OF(self)) && t->lone_unwind) {
         return leave_plain(t, ft_clock_ticks());
     }
     if (t != NULL) {
         t->raised = (uintptr_t)args[2];
     }
-    return leave(ENGINE(self), CODE(args), FT_UNWIND, args[2]);
+    return leave(FT_ENGINE_OF(self), FT_CODE_OF(args), FT_UNWIND, args[2]);
 }
 
 static uint32_t
@@ -313,7 +314,7 @@ enter_c_held(struct ft_engine *e, PyObject *const *args)
     if (FT_UNLIKELY(e->phase != FT_RUNNING)) {
         Py_RETURN_NONE;
     }
-    struct ft_code *c = code_known(e, CODE(args));
+    struct ft_code *c = code_known(e, FT_CODE_OF(args));
     if (FT_UNLIKELY(c == NULL)) {
         return lost(e, taps_with_ccalls(e));
     }
@@ -338,7 +339,7 @@ enter_c_held(struct ft_engine *e, PyObject *const *args)
     if (callable == NULL) {
         return FT_UNLIKELY(failed) ? lost(e, mask) : Py_NewRef(Py_None);
     }
-    ft_stack_enter_c(e, t, ft_thread_frame(t), CODE(args), callable, mask);
+    ft_stack_enter_c(e, t, ft_thread_frame(t), FT_CODE_OF(args), callable, mask);
     return finish();
 }
 
@@ -389,13 +390,14 @@ enter_c_plain(struct ft_engine *e, struct ft_thread *t, PyObject *const *args)
 static PyObject *
 on_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kw))
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
     struct ft_thread *t = ft_thread_current;
-    const struct ft_code *c = code_of_thread(t, ENGINE(self), CODE(args));
-    return FT_LIKELY(c != NULL && c->calls == t->lone.plain) ? enter_c_plain(ENGINE(self), t, args)
-                                                             : enter_c(ENGINE(self), args);
+    const struct ft_code *c = code_of_thread(t, FT_ENGINE_OF(self), FT_CODE_OF(args));
+    return FT_LIKELY(c != NULL && c->calls == t->lone.plain)
+               ? enter_c_plain(FT_ENGINE_OF(self), t, args)
+               : enter_c(FT_ENGINE_OF(self), args);
 }
 
 static __attribute__((noinline)) PyObject *
@@ -417,8 +419,8 @@ on_c_return(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(n
             PyObject *Py_UNUSED(kw))
 {
     struct ft_thread *t = ft_thread_current;
-    return FT_LIKELY(c_top(t, ENGINE(self))) ? leave_c_plain(t)
-                                             : leave_c(ENGINE(self), FT_C_RETURN);
+    return FT_LIKELY(c_top(t, FT_ENGINE_OF(self))) ? leave_c_plain(t)
+                                                   : leave_c(FT_ENGINE_OF(self), FT_C_RETURN);
 }
 
 static PyObject *
@@ -426,8 +428,8 @@ on_c_raise(PyObject *self, PyObject *const *Py_UNUSED(args), size_t Py_UNUSED(na
            PyObject *Py_UNUSED(kw))
 {
     struct ft_thread *t = ft_thread_current;
-    return c_top(t, ENGINE(self)) && t->lone_unwind ? leave_c_plain(t)
-                                                    : leave_c(ENGINE(self), FT_C_RAISE);
+    return c_top(t, FT_ENGINE_OF(self)) && t->lone_unwind ? leave_c_plain(t)
+                                                          : leave_c(FT_ENGINE_OF(self), FT_C_RAISE);
 }
 
 /* Registering, unregistering and the event mask are all driven by this table. */

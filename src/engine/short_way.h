@@ -10,17 +10,17 @@
 #include "engine/callback.h"
 #include "engine/stack.h"
 
-#define ENGINE(self) (((struct ft_callback *)(self))->engine)
-#define CODE(args) ((PyCodeObject *)(args)[0])
+#define FT_ENGINE_OF(self) (((struct ft_callback *)(self))->engine)
+#define FT_CODE_OF(args) ((PyCodeObject *)(args)[0])
 
-#define NOT_CODE(args) FT_UNLIKELY(!FT_EVENT_IS_OF_CODE((args)[0]))
+#define FT_NOT_CODE(args) FT_UNLIKELY(!FT_EVENT_IS_OF_CODE((args)[0]))
 
 /* What is no ordinary function's, or goes the long way (events.c). */
 PyObject *ft_start_other(struct ft_engine *e, struct ft_thread *t, PyCodeObject *code);
 PyObject *ft_return_other(struct ft_engine *e, struct ft_thread *t, PyObject *const *args);
 
 static inline uint64_t
-now(bool counter)
+ft_now(bool counter)
 {
     return counter ? ft_clock_counter() : ft_clock_monotonic_ns();
 }
@@ -31,7 +31,8 @@ code_of_thread(const struct ft_thread *t, const struct ft_engine *e, PyCodeObjec
 {
     const struct ft_code_extra *extra = code->co_extra;
     /* Without a GIL what was settled may change under our hands, and nothing is read in place. */
-    if (FT_NO_GIL || FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
+    if (FT_NO_GIL
+        || FT_UNLIKELY(t == NULL || t->engine != e || extra == NULL || t->index >= extra->size)) {
         return NULL;
     }
     return extra->items[t->index];

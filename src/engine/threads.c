@@ -352,7 +352,7 @@ ft_thread_forget(struct ft_engine *e, struct ft_thread *t, int slot)
     struct ft_view *view = &t->views[slot];
     uint32_t bit = 1u << slot;
     struct ft_call call = {.way = FT_LEFT};
-    struct ft_frame *const top = t->top;
+    struct ft_frame *const top = t->top; /* no sink runs Python at FT_LEFT: nothing moves */
     for (struct ft_frame *f = top; f-- > t->stack && view->depth > 0;) {
         if (f->shown & bit) {
             t->top = f; /* what is left stands just above, see open_calls */

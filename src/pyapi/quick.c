@@ -63,14 +63,14 @@ leave_table(struct ft_thread *t, uint64_t time)
 static INLINE PyObject *
 start(PyObject *self, PyObject *const *args, bool counter, enter_fn *enter)
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    uint64_t time = now(counter);
+    uint64_t time = ft_now(counter);
     struct ft_thread *t = ft_thread_current;
-    const struct ft_code *c = plain_code(t, ENGINE(self), CODE(args));
+    const struct ft_code *c = plain_code(t, FT_ENGINE_OF(self), FT_CODE_OF(args));
     if (FT_UNLIKELY(c == NULL)) {
-        return ft_start_other(ENGINE(self), t, CODE(args));
+        return ft_start_other(FT_ENGINE_OF(self), t, FT_CODE_OF(args));
     }
     push_plain(t, c, time);
     return enter(t, &c->func, time);
@@ -79,13 +79,13 @@ start(PyObject *self, PyObject *const *args, bool counter, enter_fn *enter)
 static INLINE PyObject *
 return_(PyObject *self, PyObject *const *args, bool counter, leave_fn *leave)
 {
-    if (NOT_CODE(args)) {
+    if (FT_NOT_CODE(args)) {
         Py_RETURN_NONE;
     }
-    uint64_t time = now(counter);
+    uint64_t time = ft_now(counter);
     struct ft_thread *t = ft_thread_current;
-    if (FT_UNLIKELY(!plain_top(t, ENGINE(self)))) {
-        return ft_return_other(ENGINE(self), t, args);
+    if (FT_UNLIKELY(!plain_top(t, FT_ENGINE_OF(self)))) {
+        return ft_return_other(FT_ENGINE_OF(self), t, args);
     }
     t->top--;
     return leave(t, time);

@@ -65,7 +65,7 @@ struct record_lane {
     struct record_run runs[FT_RUN_SLOTS];
 };
 
-/* Set in `likely` for a function that is watched: it is never entered the quickest way. */
+/* Set in `likely` for a function that is watched: it is never entered the shortest way. */
 #define LIKELY_WATCHED ((uint32_t)1 << 31)
 #define LIKELY_NONE UINT32_MAX
 
