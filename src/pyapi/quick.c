@@ -58,8 +58,7 @@ leave_table(struct ft_thread *t, uint64_t time)
 
 /* ---- the callbacks --------------------------------------------------------------------------- */
 
-/* The clock comes first: reading the counter waits for whatever was begun before it. */
-
+/* The clock is read before the function is looked up: the counter waits for what was begun. */
 static INLINE PyObject *
 start(PyObject *self, PyObject *const *args, bool counter, enter_fn *enter)
 {

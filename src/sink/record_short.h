@@ -42,6 +42,7 @@ ft_record_byte(struct record_lane *lane, uint8_t *p, enum ft_event_code code, ui
     __atomic_store_n(p, ft_record_first_byte(code, delta), __ATOMIC_RELEASE);
 }
 
+/* What was likely once is defined, so that is not asked. */
 static inline bool
 ft_record_enter_shortest(struct record_lane *lane, uint32_t id, uint64_t time)
 {
@@ -49,7 +50,7 @@ ft_record_enter_shortest(struct record_lane *lane, uint32_t id, uint64_t time)
     uint64_t now = time >> lane->shift;
     uint64_t delta = ft_record_delta(lane, now);
     if (__builtin_expect(p >= lane->limit || *lane->next != id || delta >= FT_DELTA_MORE, 0)) {
-        return false; /* what was likely once is defined */
+        return false;
     }
     ft_record_push(lane, id);
     ft_record_byte(lane, p, FT_CODE_LIKELY, delta, now);
