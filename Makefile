@@ -75,7 +75,7 @@ demo: $(VENV)/.built
 test: $(VENV)/.built $(VENV)/.test-tools
 	$(BIN)/python -P -m pytest -n auto
 
-lint: $(VENV)/.built $(VENV)/.lint-tools
+lint: $(VENV)/.built $(VENV)/.test-tools $(VENV)/.lint-tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check pyftrace tests setup.py
 	$(BIN)/mypy
