@@ -199,9 +199,6 @@ enter(struct ft_sink *sink, void *opaque, const struct ft_call *call)
 static void
 leave_at(struct ft_sink *sink, struct table_lane *lane, uint64_t time, enum ft_way way)
 {
-    if (!lane->percentiles && ft_table_leave_shortest(lane, time)) {
-        return;
-    }
     if (__builtin_expect(lane->unkept > 0, 0)) {
         leave_unkept(lane);
         return;

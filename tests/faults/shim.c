@@ -249,14 +249,6 @@ write(int fd, const void *bytes, size_t n)
     return REAL(write)(fd, bytes, n);
 }
 
-ssize_t
-pwrite(int fd, const void *bytes, size_t n, off_t at)
-{
-    FAILS("write", ENOSPC, -1)
-    FIND(pwrite)
-    return REAL(pwrite)(fd, bytes, n, at);
-}
-
 /* Where writes fail, those that do not write half: whoever asks must go on with the rest. */
 ssize_t
 pwritev(int fd, const struct iovec *parts, int n, off_t at)

@@ -101,19 +101,18 @@ def mutants(programs: int, jobs: int, seed: int, names: list[str]) -> int:
         def killed(number: int) -> tuple[int, str]:
             fault = faults[number]
             built = builds[fault.clock]
+            headers = built.folder / f"headers{number}" if fault.units else None
+            if headers:  # its header is found before the one that is right
+                changed = headers / fault.file
+                changed.parent.mkdir(parents=True)
+            else:
+                changed = (built.source / fault.file).with_name(f"mutant{number}.c")
+            fault.apply(built.source, changed)
             instead = {}
             for unit in fault.units or (fault.file,):
                 source = built.source / unit
                 target = built.folder / f"mutant{number}-{len(instead)}.o"
-                if fault.units:  # its header is found before the one that is right
-                    headers = built.folder / f"headers{number}"
-                    (headers / fault.file).parent.mkdir(parents=True, exist_ok=True)
-                    fault.apply(built.source, headers / fault.file)
-                    built.compile(source, target, headers)
-                else:
-                    changed = source.with_name(f"mutant{number}.c")
-                    fault.apply(built.source, changed)
-                    built.compile(changed, target)
+                built.compile(source if headers else changed, target, headers)
                 instead[built.object_of(source)] = target
             lib = built.link(f"lib{number}", instead)
             if installed and fault.suite:
