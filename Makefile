@@ -7,7 +7,7 @@ SOURCES := $(shell find src pyftrace -name '*.[ch]' -o -name '*.py' -o -name '*.
 	setup.py pyproject.toml
 
 .PHONY: help demo test lint fuzz bench plots gate matrix clean venv build \
-	oracle mutants others kill diskfull oom planted races large leaks asan jupyterlab viewers \
+	oracle mutants others kill diskfull oom planted joins races large leaks asan jupyterlab viewers \
 	pictures docs dist wheels man
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make others    CPython's own tests, traced against untraced (ARGS=--short: a few)"
 	@echo 'make kill      recorded programs killed at random moments (PYFTRACE_FAULTS=... times)'
 	@echo 'make diskfull, make oom, make planted   no room, no memory, things in the way'
+	@echo 'make joins     processes that make and join one recording at the same moment'
 	@echo 'make races     tracing started and stopped under 8 busy threads'
 	@echo 'make large     millions of calls, very deep, many threads (PYFTRACE_FAULTS=... million calls)'
 	@echo 'make leaks     rounds of every entry of the API, on a debug build (MATRIX=... another)'
@@ -95,7 +96,7 @@ mutants: $(VENV)/.built $(VENV)/.test-tools
 others: $(VENV)/.built
 	$(BIN)/python tests/others/run $(ARGS)
 
-kill diskfull oom planted races large: $(VENV)/.built
+kill diskfull oom planted joins races large: $(VENV)/.built
 	$(BIN)/python tests/faults/$@.py
 
 leaks:

@@ -152,11 +152,12 @@ def run_facts(command: str) -> "tuple[str, ...]":
 
 
 def join_run(engine: "Any", path: str, options: opts.Options) -> "tuple[str, str]":
-    """The directory and its run, made if it is absent."""
+    """The directory and its run, made if it is absent: as the run of the options, if they name
+    one."""
     from pyftrace import folder
 
     facts = run_facts(opts.join(sys.orig_argv))
-    return folder.join(engine, path, os.getpid(), options.max_size, facts)
+    return folder.join(engine, path, os.getpid(), options.max_size, facts, options.run_id)
 
 
 def open_recorder(engine: "Any", path: str, options: opts.Options, run: str | None) -> "Tap":
@@ -174,6 +175,12 @@ def open_recorder(engine: "Any", path: str, options: opts.Options, run: str | No
     return tap
 
 
+def tell_children(options: opts.Options) -> None:
+    """Which recording a program's children join, when it was told by hand itself."""
+    if not options.no_children:
+        os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
+
+
 def _arm_recorder(options: opts.Options) -> None:
     text = _command_text()
     if text.startswith("from multiprocessing.resource_tracker"):
@@ -183,15 +190,15 @@ def _arm_recorder(options: opts.Options) -> None:
     path = os.path.abspath(options.output or folder.DEFAULT)
     _engine.set_paths(library_folders(), own_folders())
     try:
-        if options.run_id is None:  # set by hand: this is the first process, or one that joins
+        by_hand = options.run_id is None  # this is the first process, or one that joins
+        if by_hand:
             path, run_id = join_run(_engine, path, options)
             options = options.replace(output=path, run_id=run_id)
-            if not options.no_children:
-                os.environ["PYFTRACE"] = opts.join(opts.words_of(options))
+            tell_children(options)
         if options.dump_on:
             from pyftrace import flight
 
-            options, tap = flight.open_tap(_engine, path, options)
+            options, tap = flight.open_tap(_engine, path, options, any_run=by_hand)
         else:
             tap = open_recorder(_engine, path, options, options.run_id)
     except folder.FolderError as error:

@@ -304,9 +304,11 @@ def create_run(
     max_size: int = 0,
     foreign: bool = False,
     facts: tuple[bytes, ...] = (),
+    run_id: bytes | None = None,
 ) -> str:
-    """Make the directory of a recording, with its file ``run``: the run's id. ``FileExistsError``
-    when it is there already, ``OSError``."""
+    """Make the directory of a recording, with its file ``run``: the run's id in hexadecimal
+    digits, a new one unless ``run_id`` gives its 16 bytes. ``FileExistsError`` when it is there
+    already, ``OSError``."""
 
 def read_run(folder: str) -> tuple[str, int, bool]:
     """(id, pid of the first process, whether that lives) of a recording's directory. ``OSError``

@@ -139,22 +139,40 @@ def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:
 # ---- the directory -------------------------------------------------------------------------------
 
 
-def open_tap(engine: "Any", path: str, options: "opts.Options") -> "tuple[opts.Options, Tap]":
-    """The recorder of this process. The directory is made again when the processes before left
-    nothing in it and took it along; nobody waits then for the last word of this one."""
-    from pyftrace._boot import join_run, open_recorder
+def open_tap(
+    engine: "Any", path: str, options: "opts.Options", any_run: bool = False
+) -> "tuple[opts.Options, Tap]":
+    """The recorder of this process. The directory is made again, as the same run's, when the
+    processes before left nothing in it and took it along; nobody waits then for the last word of
+    this one. When an older recording has its name back by then, the run goes on beside it, unless
+    it may be ``any_run`` that is joined."""
+    from pyftrace._boot import join_run, open_recorder, say, tell_children
 
-    for left in range(99, -1, -1):
+    again = False
+    asked, beside = path, f"{path}.{(options.run_id or '')[:8]}"
+    gone = not os.path.lexists(path)
+    for left in range(folder.WAITS - 1, -1, -1):
         try:
-            if not os.path.lexists(path):
+            if gone:
                 join_run(engine, path, options)
-                options = options.replace(quiet=True)
+                again = True
+            if not any_run and path != beside and engine.read_run(path)[0] != options.run_id:
+                path, gone = beside, True
+                continue
             if engine.is_main():
                 forget_before_exec(engine, path)
-            return options, open_recorder(engine, path, options, None)
+            tap = open_recorder(engine, path, options, None if any_run else options.run_id)
         except FileNotFoundError:
+            gone = True
             if not left:
                 raise
+            continue
+        if any_run:  # with a ring in it the directory stays, and so does its run
+            options = options.replace(run_id=join_run(engine, path, options)[1])
+            tell_children(options)
+        if path == beside and _first_pid(engine, path) == os.getpid():
+            say(f"{asked} is another recording by now; this one goes to {path}")
+        return options.replace(quiet=True) if again else options, tap
     raise AssertionError
 
 
@@ -213,8 +231,7 @@ def remove_ring(ring: str) -> None:
     try:
         if _engine.read_run(ring)[1] == os.getpid():  # not a parent's, which goes on
             folder.delete(ring)
-        if os.listdir(home) == ["run"]:
-            folder.delete_empty(home)
+        folder.delete_empty(home)
     except (OSError, folder.FolderError):
         pass  # what is left there is a recording, and can be read
 
@@ -304,8 +321,7 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         if first != os.getpid() or not engine.is_main():
             return
         rings = _dead_rings(engine, path)
-        if os.path.isdir(path) and os.listdir(path) == ["run"]:
-            folder.delete_empty(path)
+        folder.delete_empty(path)
         if options.quiet or stopped:
             folder.name_back(engine, path)
             return

@@ -5,6 +5,7 @@ import os
 import stat
 
 DEFAULT = "pyftrace.data"
+WAITS = 100  # looks at a directory that another process makes or takes away, 10 ms apart
 SUFFIXES = (".defs", ".lane", ".fail")
 RING, DUMP = "ring.", "dump-"  # folders within a flight recorder's directory: recordings
 
@@ -45,26 +46,31 @@ def prepare(
 
 
 def join(
-    engine: "Any", path: str, pid: int, max_size: int, facts: "tuple[str, ...]"
+    engine: "Any",
+    path: str,
+    pid: int,
+    max_size: int,
+    facts: "tuple[str, ...]",
+    run_id: "str | None" = None,
 ) -> "tuple[str, str]":
-    """For a ``PYFTRACE`` set by hand: the directory is made if it is absent, joined if it is ours,
-    never rotated."""
+    """For a ``PYFTRACE`` set by hand, and for a run whose directory is gone: that is made if it is
+    absent, joined if it is ours, never rotated. The path and the id of the run that is there."""
     path = os.path.abspath(path)
-    for _ in range(100):
+    for _ in range(WAITS):
         try:
-            return path, _create(engine, path, pid, max_size, False, facts)
+            return path, _create(engine, path, pid, max_size, False, facts, run_id)
         except FileExistsError:
             _refuse_link(path)
         try:
             return path, engine.read_run(path)[0]
         except FileNotFoundError:
-            if not _is_empty(path):
+            if _is_foreign(path):
                 break
         except OSError as error:
             raise FolderError(f"cannot record to {path}: {error.strerror}") from None
         import time
 
-        time.sleep(0.01)  # another process of ours has just made it
+        time.sleep(0.01)  # another process of ours makes it just now, or takes it away
     raise FolderError(f"{path} is no recording of ours")
 
 
@@ -89,17 +95,26 @@ def discard(engine: "Any", path: str) -> None:
 
 
 def _create(
-    engine: "Any", path: str, pid: int, max_size: int, foreign: bool, facts: "tuple[str, ...]"
+    engine: "Any",
+    path: str,
+    pid: int,
+    max_size: int,
+    foreign: bool,
+    facts: "tuple[str, ...]",
+    run_id: "str | None" = None,
 ) -> str:
     try:
-        run_id: str = engine.create_run(
-            path, pid, max_size=max_size, foreign=foreign, facts=clean(facts)
+        given = bytes.fromhex(run_id) if run_id else None
+        made: str = engine.create_run(
+            path, pid, max_size=max_size, foreign=foreign, facts=clean(facts), run_id=given
         )
     except FileExistsError:
         raise
+    except ValueError:
+        raise FolderError(f"'{run_id}' is no id of a recording") from None
     except OSError as error:
         raise FolderError(f"cannot record to {path}: {error.strerror}") from None
-    return run_id
+    return made
 
 
 def clean(facts: "tuple[str, ...]") -> "tuple[bytes, ...]":
@@ -107,11 +122,15 @@ def clean(facts: "tuple[str, ...]") -> "tuple[bytes, ...]":
     return tuple(fact.encode("utf-8", "surrogatepass").replace(b"\0", b" ") for fact in facts)
 
 
-def _is_empty(path: str) -> bool:
+def _is_foreign(path: str) -> bool:
+    """Whether there is something that no recording of ours can have, not even for a moment. What
+    is gone, or whole by now, is not foreign."""
     try:
-        return not [name for name in os.listdir(path) if name != "run.new"]
-    except OSError:
+        return not all(_is_own_name(name) or is_part(name) for name in os.listdir(path))
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
 
 
 def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
@@ -224,18 +243,23 @@ def delete(folder: str) -> None:
 
 
 def delete_empty(home: str) -> None:
-    """A flight recorder's directory in which nothing but ``run`` is left; it stays when another
-    process makes its ring there meanwhile."""
+    """Take a flight recorder's directory along if nothing but ``run`` is left in it; it stays when
+    another process makes its ring there meanwhile."""
     run = os.path.join(home, "run")
-    with open(run, "rb") as file:
-        content = file.read()
-    os.unlink(run)
     try:
-        os.rmdir(home)
-    except OSError:
-        fd = os.open(run, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with open(fd, "wb") as file:
-            file.write(content)
+        while os.listdir(home) == ["run"]:
+            with open(run, "rb") as file:
+                content = file.read()
+            os.unlink(run)
+            try:
+                os.rmdir(home)
+            except OSError:
+                fd = os.open(run, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+                with open(fd, "wb") as file:
+                    file.write(content)
+            # Once more: the other may have ended meanwhile, and saw no ``run`` to take along.
+    except FileNotFoundError:
+        pass  # another process has taken it along
 
 
 def name_back(engine: "Any", path: str) -> None:
@@ -245,9 +269,13 @@ def name_back(engine: "Any", path: str) -> None:
         return
     try:
         _ours(engine, old)
-        os.rename(old, path)
+        os.mkdir(path)  # whoever makes that again has been too late now, and waits
     except (OSError, FolderError):
-        pass  # it stays where it is
+        return  # it stays where it is
+    try:
+        os.rename(old, path)
+    except OSError:
+        os.rmdir(path)
 
 
 def _check_own(folder: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     """The environment without what would change output, and with `more`."""
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     return kept | {"PYTHONDONTWRITEBYTECODE": "1"} | more
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Waits for what another process or a signal does; fails when it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"still not so after {seconds} s"
+        time.sleep(0.005)
 
 
 @pytest.fixture

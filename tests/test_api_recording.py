@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 
 import pytest
-from conftest import clean_environment
+from conftest import clean_environment, until
 
 import pyftrace
 from pyftrace import _engine
@@ -461,8 +461,7 @@ def test_where_another_writes_it_goes_elsewhere_and_says_so(where: Path):
         cwd=where.parent, env=clean_environment(),
     ) as other:  # fmt: skip
         assert other.stdin is not None
-        while not list(where.glob("*.defs")):
-            assert other.poll() is None
+        until(lambda: bool(list(where.glob("*.defs"))))
         recording = pyftrace.record(where)
         there = rf"this one goes to .*{os.getpid()}"
         with pytest.warns(RuntimeWarning, match=there) as said, recording:

@@ -5,49 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import Run, clean_environment
+from conftest import Run, clean_environment, until
+from flights import app, calls, functions, names
 
 import pyftrace as api
-from pyftrace import folder
-
-APP = """\
-import sys, time
-def query(n): return n * 2
-def handle(n):
-    if n == 7: time.sleep(0.03)
-    return query(n)
-def serve(calls):
-    for n in range(calls): handle(n)
-def fail(n):
-    query(n)
-    raise ValueError(f"no {n}")
-"""
-
-
-def app(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "app.py"
-    path.write_text(APP + text)
-    return path
-
-
-def calls(path: Path) -> "Counter[str | None]":
-    recording = api.open(path)
-    assert recording.damage == []
-    return Counter(e.function for e in recording.events() if e.event == "start")
-
-
-def functions(path: Path) -> list[str]:
-    return [f"{e.event} {e.function}" for e in api.open(path).events()]
-
-
-def names(path: Path) -> list[str]:
-    return sorted(os.listdir(path)) if path.exists() else []
-
 
 # ---- the command line ----------------------------------------------------------------------------
 
@@ -365,38 +330,6 @@ def test_children_leave_nothing_and_say_nothing(
     assert functions(tmp_path / "pyftrace.data")[-1] == "unwind fail"
 
 
-def test_a_child_that_outlives_its_parent(pyftrace: Run, tmp_path: Path):
-    """The directory, gone with the parent, is made again; and gone again if nothing happens."""
-    (tmp_path / "child.py").write_text(
-        APP + "def told():\n    with open('go') as file: return file.read() == 'go'\n"
-        "while not told(): time.sleep(0.01)\nserve(1)\n"
-        "if len(sys.argv) > 1: fail(2)\n"
-    )
-    # Untraced at first, so that it has no ring yet when its parent ends.
-    later = "import os, sys, time; time.sleep(0.2);"
-    later += " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
-    app(
-        tmp_path,
-        "import subprocess, warnings\nwarnings.simplefilter('ignore')\nquery(1)\n"
-        "for more in ([], ['fail']):\n"
-        f"    words = [sys.executable, '-S', '-c', {later!r}, 'child.py', *more]\n"
-        "    err = open(f'err{len(more)}', 'w')\n"
-        "    subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=err)\n",
-    )
-    (tmp_path / "go").write_text("")
-    done = pyftrace("record", "--dump-on", "exception", "app.py")
-    assert done.stderr == "pyftrace: no dump: nothing happened that --dump-on names\n"
-    (tmp_path / "go").write_text("go")
-    while (
-        not (tmp_path / "pyftrace.data" / "dump-1" / "run").exists()
-        or len(names(tmp_path / "pyftrace.data")) > 2
-    ):
-        time.sleep(0.01)
-    found = calls(tmp_path / "pyftrace.data")
-    assert found - Counter(told=found["told"]) == {"serve": 1, "handle": 1, "query": 2, "fail": 1}
-    assert (tmp_path / "err0").read_text() == ""
-
-
 @pytest.mark.parametrize(
     "last",
     [
@@ -471,17 +404,6 @@ def test_no_room_for_a_new_ring(pyftrace: Run, tmp_path: Path):
     assert done.returncode == 0 and "the recording stopped: " in done.stderr
 
 
-def test_a_run_that_leaves_nothing_gives_the_older_recording_its_name_back(
-    pyftrace: Run, tmp_path: Path
-):
-    app(tmp_path, "serve(1)\nif len(sys.argv) > 1: fail(1)\n")
-    pyftrace("record", "-q", "--dump-on", "exception", "app.py", "fail")
-    for _ in range(2):
-        pyftrace("record", "--dump-on", "exception", "app.py")
-        assert names(tmp_path) == ["app.py", "pyftrace.data"]
-    assert functions(tmp_path / "pyftrace.data")[-1] == "unwind fail"
-
-
 def test_the_working_directory_is_gone(pyftrace: Run, tmp_path: Path):
     app(tmp_path, "import os\nos.mkdir('sub')\nos.chdir('sub')\nos.rmdir('../sub')\nfail(1)\n")
     done = pyftrace("record", "--dump-on", "exception", "app.py")
@@ -537,8 +459,7 @@ def test_a_signals_handler_is_given_back(tmp_path: Path, nothing_left_on: None):
         with api.record(tmp_path / "data", dump_on="signal:USR2", ring="1M"):
             work(1)
             os.kill(os.getpid(), signal.SIGUSR2)
-            while not (tmp_path / "data" / "dump-1" / "run").exists():
-                time.sleep(0.001)
+            until((tmp_path / "data" / "dump-1" / "run").exists)
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR2, before)
@@ -555,21 +476,12 @@ def test_a_handler_set_meanwhile_stays(tmp_path: Path, nothing_left_on: None):
         with api.record(tmp_path / "data", dump_on="signal:USR2", ring="1M"):
             work(1)
             os.kill(os.getpid(), signal.SIGUSR2)  # ours, which hands on
-            while not got:
-                time.sleep(0.001)
+            until(lambda: bool(got))
             assert (tmp_path / "data" / "dump-1" / "run").exists()
             signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         assert signal.getsignal(signal.SIGUSR2) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGUSR2, before)
-
-
-def test_another_pid_of_the_same_digits_is_not_ours(tmp_path: Path):
-    for name in ("ring.12", "ring.12.1", "ring.123", "dump-2", "dump-10", "ring.4"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run").touch()
-    assert folder.rings(str(tmp_path), 12) == ["ring.12", "ring.12.1"]
-    assert folder.parts(str(tmp_path))[:2] == ["dump-2", "dump-10"]
 
 
 def test_signals_are_the_main_threads(tmp_path: Path, nothing_left_on: None):

@@ -4,12 +4,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import Run, clean_environment
+from conftest import Run, clean_environment, until
 from pages import ROOT, Block, blocks_of, commands_of, mask
 
 BLOCKS = blocks_of((ROOT / "docs" / "recipes.md").read_text("utf-8"))
@@ -111,10 +110,9 @@ def test_the_slow_request(pyftrace: Run, tmp_path: Path):
     assert server.stdout is not None
     port = int(server.stdout.readline())
     for user in ("1", "42", "2"):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{user}") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{user}", timeout=60) as answer:
             assert answer.read() == user.encode()
-    while not (tmp_path / "pyftrace.data" / "dump-1" / "run").exists():
-        time.sleep(0.01)
+    until((tmp_path / "pyftrace.data" / "dump-1" / "run").exists)
     info, replay = commands_of(Block(1, "", text_with("pyftrace info"), {}), "console")
     told = pyftrace("info").stdout
     told = re.sub(r"\d+ (events  a ring)", r"8 \1", told)  # its last request may not be over

@@ -29,6 +29,13 @@ def test_what_was_acknowledged_survives_kill_9():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_processes_that_begin_at_once_share_a_recording():
+    """A few times; `make joins` does a hundred."""
+    words = [sys.executable, str(HERE / "faults" / "joins.py"), "--times", "5"]
+    done = subprocess.run(words, env=clean_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.skipif("LD_PRELOAD" in os.environ, reason="it preloads a library of its own")
 def test_without_memory_what_is_read_is_whole_or_not_called_done():
     """A few failures of each verb and format; `make oom` has many."""

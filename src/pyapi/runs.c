@@ -29,16 +29,26 @@ texts_of(PyObject *tuple, size_t *n)
 PyObject *
 ft_recording_create(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"folder", "pid", "max_size", "foreign", "facts", NULL};
+    static char *names[] = {"folder", "pid", "max_size", "foreign", "facts", "run_id", NULL};
     PyObject *path, *facts = NULL;
     unsigned long long pid, max_size = 0;
     int foreign = 0;
-    uint8_t id[16];
+    const char *given = NULL;
+    Py_ssize_t length = 0;
+    uint8_t id[16] = {0};
     size_t n;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&K|KpO!:create_run", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&K|KpO!z#:create_run", names,
                                      PyUnicode_FSConverter, &path, &pid, &max_size, &foreign,
-                                     &PyTuple_Type, &facts)) {
+                                     &PyTuple_Type, &facts, &given, &length)) {
         return NULL;
+    }
+    if (given != NULL && length != sizeof(id)) {
+        Py_DECREF(path);
+        PyErr_Format(PyExc_ValueError, "the id of a recording has 16 bytes, not %zd", length);
+        return NULL;
+    }
+    if (given != NULL) {
+        memcpy(id, given, sizeof(id));
     }
     struct ft_str *texts = texts_of(facts, &n);
     PyObject *result = NULL;

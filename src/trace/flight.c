@@ -66,7 +66,7 @@ ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head
 {
     struct ft_run whole;
     struct ft_str facts[FACTS_MAX];
-    uint8_t id[16];
+    uint8_t id[16] = {0};
     int error = has_room(dir, room) ? ft_run_read(dir, &whole) : ENOSPC;
     if (error) {
         return error;

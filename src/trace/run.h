@@ -14,7 +14,8 @@ struct ft_run {
 };
 
 /* Makes the directory (mode 0700; it must not exist) and its run file for the process `pid`.
- * 0 or an errno; EEXIST: something of that name is there. */
+ * Its id is the one given, or a new one in place of zeros. 0 or an errno; EEXIST: something of that
+ * name is there. */
 int ft_run_create(const char *folder, uint64_t pid, uint32_t flags, uint64_t max_size,
                   const struct ft_str *facts, size_t nfacts, uint8_t id[16]);
 /* 0; ENOENT: nothing of ours is there; EINVAL: damaged or of another version; or an errno. */
