@@ -151,15 +151,6 @@ def run_facts(command: str) -> "tuple[str, ...]":
     )  # fmt: skip
 
 
-def join_run(engine: "Any", path: str, options: opts.Options) -> "tuple[str, str]":
-    """The directory and its run, made if it is absent: as the run of the options, if they name
-    one."""
-    from pyftrace import folder
-
-    facts = run_facts(opts.join(sys.orig_argv))
-    return folder.join(engine, path, os.getpid(), options.max_size, facts, options.run_id)
-
-
 def open_recorder(engine: "Any", path: str, options: opts.Options, run: str | None) -> "Tap":
     """A recorder of this process, of that run if it is given."""
     from pyftrace import folder
@@ -192,7 +183,8 @@ def _arm_recorder(options: opts.Options) -> None:
     try:
         by_hand = options.run_id is None  # this is the first process, or one that joins
         if by_hand:
-            path, run_id = join_run(_engine, path, options)
+            facts = run_facts(opts.join(sys.orig_argv))
+            path, run_id = folder.join(_engine, path, os.getpid(), options.max_size, facts)
             options = options.replace(output=path, run_id=run_id)
             tell_children(options)
         if options.dump_on:

@@ -303,17 +303,30 @@ def create_run(
     *,
     max_size: int = 0,
     foreign: bool = False,
+    rotated: bool = False,
     facts: tuple[bytes, ...] = (),
-    run_id: bytes | None = None,
+    run_id: bytes = b"",
 ) -> str:
     """Make the directory of a recording, with its file ``run``: the run's id in hexadecimal
-    digits, a new one unless ``run_id`` gives its 16 bytes. ``FileExistsError`` when it is there
-    already, ``OSError``."""
+    digits, a new one unless ``run_id`` gives its 16 bytes. ``rotated``: an older recording made
+    way. ``FileExistsError`` when it is there already, ``OSError``."""
 
-def read_run(folder: str) -> tuple[str, int, bool]:
-    """(id, pid of the first process, whether that lives) of a recording's directory. ``OSError``
-    when it is none."""
+def read_run(folder: str) -> tuple[str, int, bool, bool, bool]:
+    """(id, pid of the first process, whether that lives, whether it is no Python of ours, whether
+    an older recording made way) of a recording's directory. ``OSError`` when it is none."""
 
+def is_written(folder: str) -> bool:
+    """Whether a process that began to record in that folder, and has not ended, lives."""
+
+def leave_run(folder: str) -> None:
+    """This process has come to its end there, and does not count as alive any more; nothing unless
+    it is the run's first. ``OSError``."""
+
+def lock_run(folder: str) -> int:
+    """Until ``unlock_run`` of what this gives, nobody else makes, moves or takes along recordings
+    beside that folder. -1 when the lock cannot be had, or not within two seconds."""
+
+def unlock_run(lock: int) -> None: ...
 def arm(
     tap: Tap,
     *,

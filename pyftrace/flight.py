@@ -140,40 +140,42 @@ def dump_exception(tap: "Tap", error: BaseException, where: str) -> None:
 
 
 def open_tap(
-    engine: "Any", path: str, options: "opts.Options", any_run: bool = False
+    engine: "Any", path: str, options: "opts.Options", any_run: bool
 ) -> "tuple[opts.Options, Tap]":
     """The recorder of this process. The directory is made again, as the same run's, when the
     processes before left nothing in it and took it along; nobody waits then for the last word of
-    this one. When an older recording has its name back by then, the run goes on beside it, unless
-    it may be ``any_run`` that is joined."""
-    from pyftrace._boot import join_run, open_recorder, say, tell_children
+    this one. When another recording has the name by then, the run goes on beside it; or joins
+    that, if it may be ``any_run``."""
+    from pyftrace._boot import open_recorder, run_facts, tell_children
 
-    again = False
-    asked, beside = path, f"{path}.{(options.run_id or '')[:8]}"
-    gone = not os.path.lexists(path)
-    for left in range(folder.WAITS - 1, -1, -1):
-        try:
-            if gone:
-                join_run(engine, path, options)
-                again = True
-            if not any_run and path != beside and engine.read_run(path)[0] != options.run_id:
-                path, gone = beside, True
-                continue
-            if engine.is_main():
-                forget_before_exec(engine, path)
-            tap = open_recorder(engine, path, options, None if any_run else options.run_id)
-        except FileNotFoundError:
-            gone = True
-            if not left:
-                raise
-            continue
-        if any_run:  # with a ring in it the directory stays, and so does its run
-            options = options.replace(run_id=join_run(engine, path, options)[1])
+    facts = run_facts(opts.join(sys.orig_argv))
+    home = path
+    with folder.Alone(engine, path):
+        again = not os.path.lexists(path)
+        found = _join(engine, path, options, facts)
+        if any_run:
+            options = options.replace(run_id=found)
             tell_children(options)
-        if path == beside and _first_pid(engine, path) == os.getpid():
-            say(f"{asked} is another recording by now; this one goes to {path}")
-        return options.replace(quiet=True) if again else options, tap
-    raise AssertionError
+        elif found != options.run_id:
+            home, again = folder.beside(path, options.run_id or ""), True
+            _join(engine, home, options, facts)
+        if engine.is_main():
+            forget_before_exec(engine, home)
+        tap = open_recorder(engine, home, options, options.run_id)
+    _say_beside(engine, path, home)
+    return options.replace(quiet=True) if again else options, tap
+
+
+def _join(engine: "Any", path: str, options: "opts.Options", facts: "tuple[str, ...]") -> str:
+    return folder.join_alone(engine, path, os.getpid(), options.max_size, facts, options.run_id)
+
+
+def _say_beside(engine: "Any", path: str, home: str) -> None:
+    """By the one process that made it."""
+    from pyftrace._boot import say
+
+    if home != path and _first_pid(engine, home) == os.getpid():
+        say(f"{path} is another recording by now; this one goes to {home}")
 
 
 def forget_before_exec(engine: "Any", path: str) -> None:
@@ -231,7 +233,9 @@ def remove_ring(ring: str) -> None:
     try:
         if _engine.read_run(ring)[1] == os.getpid():  # not a parent's, which goes on
             folder.delete(ring)
-        folder.delete_empty(home)
+        if _engine.is_main():
+            _engine.leave_run(home)
+        folder.take_along(_engine, home)
     except (OSError, folder.FolderError):
         pass  # what is left there is a recording, and can be read
 
@@ -318,18 +322,18 @@ def end(engine: "Any", tap: "Tap", options: "opts.Options") -> None:
         if reason:
             say(f"the recording stopped: {reason}")
         remove_ring(state[0])
-        if first != os.getpid() or not engine.is_main():
+        if forked:
+            _say_beside(engine, options.output or path, path)
+        if forked or first != os.getpid() or not engine.is_main():
             return
         rings = _dead_rings(engine, path)
-        folder.delete_empty(path)
+        folder.take_along(engine, path)
         if options.quiet or stopped:
-            folder.name_back(engine, path)
             return
         if not any(engine.children()) and not engine.interpreters():  # what others met is not known
             for pattern in (*tap.unmatched(), *state[4]):
                 say(f"warning: nothing matched '{pattern}'")
         say(closing_line(path, rings, state, options.max_dumps))
-        folder.name_back(engine, path)
     except (OSError, RuntimeError, ValueError, MemoryError) as error:
         say(f"could not finish the recording: {error}")
 

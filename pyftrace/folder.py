@@ -5,7 +5,6 @@ import os
 import stat
 
 DEFAULT = "pyftrace.data"
-WAITS = 100  # looks at a directory that another process makes or takes away, 10 ms apart
 SUFFIXES = (".defs", ".lane", ".fail")
 RING, DUMP = "ring.", "dump-"  # folders within a flight recorder's directory: recordings
 
@@ -16,6 +15,20 @@ if TYPE_CHECKING:
 
 class FolderError(Exception):
     """Why a directory cannot take a recording, as one line."""
+
+
+class Alone:
+    """While it is entered, no other process makes, moves or takes along a recording beside that
+    path; where a lock cannot be had one goes on without."""
+
+    def __init__(self, engine: "Any", path: str) -> None:
+        self._engine, self._path = engine, path
+
+    def __enter__(self) -> None:
+        self._lock = self._engine.lock_run(self._path)
+
+    def __exit__(self, *exc: object) -> None:
+        self._engine.unlock_run(self._lock)
 
 
 def prepare(
@@ -33,88 +46,95 @@ def prepare(
     around (``PATH.PID``); anything else is refused. ``inside``: the process that records is
     itself the run, so an earlier run of its own that has ended may be rotated."""
     path = os.path.abspath(path)
-    note = None
-    if os.path.lexists(path):
-        if _is_living(engine, path, pid if inside else 0):
-            note = f"{path} is being written by another run; this one goes to {path}.{pid}"
-            path = f"{path}.{pid}"
-            if os.path.lexists(path):
-                raise FolderError(f"{path} exists already")
-        else:
-            _rotate(engine, path, pid if inside else 0)
-    return path, _create(engine, path, pid, max_size, foreign, facts), note
+    note, rotated = None, False
+    with Alone(engine, path):
+        if os.path.lexists(path):
+            if _is_living(engine, path, pid if inside else 0):
+                note = f"{path} is being written by another run; this one goes to {path}.{pid}"
+                path = f"{path}.{pid}"
+                if os.path.lexists(path):
+                    raise FolderError(f"{path} exists already")
+            else:
+                _rotate(engine, path, pid if inside else 0)
+                rotated = True
+        new = {"max_size": max_size, "foreign": foreign, "rotated": rotated, "facts": clean(facts)}
+        return path, _create(engine, path, pid, new), note
 
 
 def join(
+    engine: "Any", path: str, pid: int, max_size: int, facts: "tuple[str, ...]"
+) -> "tuple[str, str]":
+    """For a ``PYFTRACE`` set by hand: the directory is made if it is absent, joined if it is ours,
+    never rotated. The path and the id of the run that is there."""
+    path = os.path.abspath(path)
+    with Alone(engine, path):
+        return path, join_alone(engine, path, pid, max_size, facts, None)
+
+
+def join_alone(
     engine: "Any",
     path: str,
     pid: int,
     max_size: int,
     facts: "tuple[str, ...]",
-    run_id: "str | None" = None,
-) -> "tuple[str, str]":
-    """For a ``PYFTRACE`` set by hand, and for a run whose directory is gone: that is made if it is
-    absent, joined if it is ours, never rotated. The path and the id of the run that is there."""
-    path = os.path.abspath(path)
-    for _ in range(WAITS):
-        try:
-            return path, _create(engine, path, pid, max_size, False, facts, run_id)
-        except FileExistsError:
-            _refuse_link(path)
-        try:
-            return path, engine.read_run(path)[0]
-        except FileNotFoundError:
-            if _is_foreign(path):
-                break
-        except OSError as error:
-            raise FolderError(f"cannot record to {path}: {error.strerror}") from None
-        import time
+    run_id: "str | None",
+) -> str:
+    """The same for who is alone already; what is made is made as that run's."""
+    try:
+        given = bytes.fromhex(run_id or "")
+        if len(given) not in (0, 16):
+            raise ValueError
+    except ValueError:
+        raise FolderError(f"'{run_id}' is no id of a recording") from None
+    try:
+        new = {"max_size": max_size, "facts": clean(facts), "run_id": given}
+        return _create(engine, path, pid, new)
+    except FileExistsError:
+        _refuse_link(path)
+    try:
+        found: str = engine.read_run(path)[0]
+    except FileNotFoundError:
+        raise FolderError(f"{path} is no recording of ours") from None
+    except OSError as error:
+        raise FolderError(f"cannot record to {path}: {error.strerror}") from None
+    return found
 
-        time.sleep(0.01)  # another process of ours makes it just now, or takes it away
-    raise FolderError(f"{path} is no recording of ours")
+
+def beside(path: str, run_id: str) -> str:
+    """Where a run goes on whose name another has by then; ft_flight_ring_again says the same."""
+    return f"{path}.{run_id[:8]}"
 
 
 def move(engine: "Any", source: str, path: str) -> None:
     """A recording that this process has ended, or one whose process is dead, gets its name; an
     older one of that name is rotated to ``PATH.old``, anything else is in the way."""
     pid = os.getpid()
-    if _is_living(engine, source, pid):
-        raise FolderError(f"{source} is still being written")
-    if os.path.lexists(path):
-        if _is_living(engine, path, pid):
-            raise FolderError(f"{path} is still being written")
-        _rotate(engine, path, pid)
-    _rename(source, path)
+    with Alone(engine, path):
+        if _is_living(engine, source, pid):
+            raise FolderError(f"{source} is still being written")
+        if os.path.lexists(path):
+            if _is_living(engine, path, pid):
+                raise FolderError(f"{path} is still being written")
+            _rotate(engine, path, pid)
+        _rename(source, path)
 
 
 def discard(engine: "Any", path: str) -> None:
     """Delete a recording that this process has ended, or one whose process is dead."""
-    if _is_living(engine, path, os.getpid()):
-        raise FolderError(f"{path} is still being written")
-    delete(path)
+    with Alone(engine, path):
+        if _is_living(engine, path, os.getpid()):
+            raise FolderError(f"{path} is still being written")
+        delete(path)
 
 
-def _create(
-    engine: "Any",
-    path: str,
-    pid: int,
-    max_size: int,
-    foreign: bool,
-    facts: "tuple[str, ...]",
-    run_id: "str | None" = None,
-) -> str:
+def _create(engine: "Any", path: str, pid: int, new: "dict[str, Any]") -> str:
     try:
-        given = bytes.fromhex(run_id) if run_id else None
-        made: str = engine.create_run(
-            path, pid, max_size=max_size, foreign=foreign, facts=clean(facts), run_id=given
-        )
+        run_id: str = engine.create_run(path, pid, **new)
     except FileExistsError:
         raise
-    except ValueError:
-        raise FolderError(f"'{run_id}' is no id of a recording") from None
     except OSError as error:
         raise FolderError(f"cannot record to {path}: {error.strerror}") from None
-    return made
+    return run_id
 
 
 def clean(facts: "tuple[str, ...]") -> "tuple[bytes, ...]":
@@ -122,25 +142,14 @@ def clean(facts: "tuple[str, ...]") -> "tuple[bytes, ...]":
     return tuple(fact.encode("utf-8", "surrogatepass").replace(b"\0", b" ") for fact in facts)
 
 
-def _is_foreign(path: str) -> bool:
-    """Whether there is something that no recording of ours can have, not even for a moment. What
-    is gone, or whole by now, is not foreign."""
-    try:
-        return not all(_is_own_name(name) or is_part(name) for name in os.listdir(path))
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-
-
-def _ours(engine: "Any", path: str) -> "tuple[str, int, bool]":
-    """(id, first pid, alive); FolderError when it is no recording of ours."""
+def _ours(engine: "Any", path: str) -> "tuple[int, bool]":
+    """(first pid, alive); FolderError when it is no recording of ours."""
     _refuse_link(path)
     try:
-        found: tuple[str, int, bool] = engine.read_run(path)
+        _, first, alive, *_ = engine.read_run(path)
     except OSError:
         raise FolderError(f"{path} is no recording of ours; name another with -o") from None
-    return found
+    return first, alive
 
 
 def is_subinterpreter(defs: str) -> bool:
@@ -166,15 +175,20 @@ def _refuse_link(path: str) -> None:
 
 
 def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
-    """Whether the run there goes on: its first process lives; if that is this one, ``own_pid``,
-    whether something it wrote has no end yet."""
-    _, first, alive = _ours(engine, path)
-    if not alive or first != own_pid:
-        return alive
-    if rings(path, own_pid):
+    """Whether the run there goes on: its first process lives, unless that is this one,
+    ``own_pid``, or one that records there."""
+    first, alive = _ours(engine, path)
+    if (alive and first != own_pid) or engine.is_written(path):
         return True
-    recording = engine.Recording(path)
-    return not all(item["ended_ns"] for item in recording.processes if item["pid"] == own_pid)
+    return any(_is_alive(engine, path, name) for name in parts(path) if name.startswith(RING))
+
+
+def _is_alive(engine: "Any", path: str, ring: str) -> bool:
+    try:
+        alive: bool = engine.read_run(os.path.join(path, ring))[2]
+    except OSError:
+        return False  # it is a dump by now, or gone
+    return alive
 
 
 def is_part(name: str) -> bool:
@@ -209,7 +223,7 @@ def chosen(parts: "list[str]") -> str:
 
 
 def _is_own_name(name: str) -> bool:
-    return name in ("run", "run.new") or name.endswith(SUFFIXES)
+    return name == "run" or name.endswith(SUFFIXES)
 
 
 def _rotate(engine: "Any", path: str, own_pid: int) -> None:
@@ -242,40 +256,45 @@ def delete(folder: str) -> None:
         raise FolderError(f"cannot delete {folder}: {error.strerror}") from None
 
 
-def delete_empty(home: str) -> None:
-    """Take a flight recorder's directory along if nothing but ``run`` is left in it; it stays when
-    another process makes its ring there meanwhile."""
-    run = os.path.join(home, "run")
-    try:
-        while os.listdir(home) == ["run"]:
-            with open(run, "rb") as file:
-                content = file.read()
-            os.unlink(run)
-            try:
-                os.rmdir(home)
-            except OSError:
-                fd = os.open(run, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-                with open(fd, "wb") as file:
-                    file.write(content)
-            # Once more: the other may have ended meanwhile, and saw no ``run`` to take along.
-    except FileNotFoundError:
-        pass  # another process has taken it along
+def take_along(engine: "Any", home: str) -> None:
+    """A flight recorder's directory in which nothing but ``run`` is left goes, unless it is its
+    first process's to do that; an older recording that had made way gets its name back, unless the
+    run goes on."""
+    with Alone(engine, home):
+        if not os.path.lexists(home) or not _is_empty(home):
+            return
+        _, first, alive, foreign, rotated = engine.read_run(home)
+        goes_on = alive and first != os.getpid()
+        if goes_on and not foreign:
+            return
+        # Away at once: a directory without its ``run`` would be nobody's.
+        gone = f"{home}.{os.getpid()}.gone"
+        os.rename(home, gone)
+        if rotated and not goes_on:
+            _name_back(engine, home)
+        _delete(gone)
 
 
-def name_back(engine: "Any", path: str) -> None:
-    """A run that left nothing gives an older recording its name back."""
-    old = path + ".old"
-    if os.path.lexists(path) or not os.path.lexists(old):
-        return
+def _is_empty(home: str) -> bool:
+    """But for ``run``, and for empty folders, which processes left that were killed while they made
+    or deleted their ring: those go. One that is just making another ring has its first there."""
+    rings = [os.path.join(home, name) for name in os.listdir(home) if name != "run"]
     try:
-        _ours(engine, old)
-        os.mkdir(path)  # whoever makes that again has been too late now, and waits
-    except (OSError, FolderError):
-        return  # it stays where it is
-    try:
-        os.rename(old, path)
+        if any(not is_part(os.path.basename(ring)) or os.listdir(ring) for ring in rings):
+            return False
+        for ring in rings:
+            os.rmdir(ring)
     except OSError:
-        os.rmdir(path)
+        return False  # gone just now: its process comes here next
+    return True
+
+
+def _name_back(engine: "Any", path: str) -> None:
+    try:
+        _ours(engine, path + ".old")
+        _rename(path + ".old", path)
+    except FolderError:
+        pass  # it is gone, or another's by now
 
 
 def _check_own(folder: str) -> None:

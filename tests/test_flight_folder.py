@@ -1,18 +1,18 @@
 """The directory of a flight recorder: its processes make it, join it and take it along, at once."""
 
 import os
-import shutil
+import subprocess
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Run, until
+from conftest import Run, clean_environment, until
 from flights import APP, app, calls, functions, names
 
-from pyftrace import _engine, flight, folder
-from pyftrace.options import Options
+import pyftrace as api
+from pyftrace import _engine, folder
 
 
 def test_a_child_that_outlives_its_parent(pyftrace: Run, tmp_path: Path):
@@ -95,113 +95,188 @@ def test_a_child_that_outlives_its_parent_leaves_an_older_recording_alone(
     assert f"data is another recording by now; this one goes to {beside}\n" in said
 
 
-class Meanwhile:
-    """The engine, and what another process does between two looks of ours."""
-
-    def __init__(self, does: Callable[[], object]) -> None:
-        self.does = does
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(_engine, name)
-
-    def read_run(self, path: str) -> object:
-        try:
-            return _engine.read_run(path)
-        except FileNotFoundError:
-            self.does()
-            raise
-
-
-def whole_again(home: Path) -> None:
-    if not (home / "run").exists():
-        _engine.create_run(str(home) + ".new", os.getpid(), run_id=b"r" * 16)
-        os.rename(home.with_name("data.new") / "run", home / "run")
-        home.with_name("data.new").rmdir()
-
-
-@pytest.mark.parametrize("inside", ["", "run.new", "ring.7", "dump-1"])
-def test_joining_waits_for_who_makes_the_directory(tmp_path: Path, inside: str):
-    home = tmp_path / "data"
-    home.mkdir()
-    if inside:
-        (home / inside).mkdir()
-    engine = Meanwhile(lambda: whole_again(home))
-    assert folder.join(engine, str(home), os.getpid(), 0, ()) == (str(home), "72" * 16)
-
-
-def test_joining_makes_what_was_taken_along(tmp_path: Path):
-    home = tmp_path / "data"
-    home.mkdir()
-    engine = Meanwhile(lambda: shutil.rmtree(home, ignore_errors=True))
-    given = "5a" * 16
-    assert folder.join(engine, str(home), os.getpid(), 0, (), given) == (str(home), given)
-
-
-def test_what_is_no_recording_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waits"))
-    (tmp_path / "file").touch()
+@pytest.mark.parametrize("inside", ["", "run", "ring.7", "mine.txt"])
+def test_what_is_no_recording_is_refused(tmp_path: Path, inside: str):
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "mine.txt").touch()
-    for name in ("file", "other"):
-        with pytest.raises(folder.FolderError, match="is no recording of ours"):
-            folder.join(_engine, str(tmp_path / name), os.getpid(), 0, ())
-    with pytest.raises(folder.FolderError, match="'xyz' is no id of a recording"):
-        folder.join(_engine, str(tmp_path / "new"), os.getpid(), 0, (), "xyz")
-    with pytest.raises(ValueError, match="16 bytes"):
-        _engine.create_run(str(tmp_path / "new"), 1, run_id=b"short")
+    if inside:
+        (tmp_path / "other" / inside).touch()
+    with pytest.raises(folder.FolderError, match="is no recording of ours"):
+        folder.join(_engine, str(tmp_path / "other"), os.getpid(), 0, ())
+    (tmp_path / "file").touch()
+    with pytest.raises(folder.FolderError, match="is no recording of ours"):
+        folder.join(_engine, str(tmp_path / "file"), os.getpid(), 0, ())
     assert names(tmp_path) == ["file", "other"]
 
 
-def test_a_ring_waits_for_its_directory(tmp_path: Path, nothing_left_on: None):
-    """Which is there, and its ``run`` not yet, for longer than it takes to look a hundred times."""
+def test_the_id_of_a_run(tmp_path: Path):
+    home = str(tmp_path / "data")
+    given = "00" * 16
+    assert folder.join_alone(_engine, home, os.getpid(), 0, (), given) == given
+    assert folder.join_alone(_engine, home, os.getpid(), 0, (), "5a" * 16) == given
+    for wrong in ("xyz", "5a" * 15):
+        with pytest.raises(folder.FolderError, match=f"'{wrong}' is no id of a recording"):
+            folder.join_alone(_engine, str(tmp_path / "new"), os.getpid(), 0, (), wrong)
+    with pytest.raises(ValueError, match="16 bytes"):
+        _engine.create_run(str(tmp_path / "new"), 1, run_id=b"short")
+    assert names(tmp_path) == ["data"]
+
+
+def test_one_at_a_time(tmp_path: Path):
+    """Who comes while another makes or takes along a directory waits; in vain for two seconds, and
+    goes on then."""
+    home = str(tmp_path / "data")
+    lock = _engine.lock_run(home)
+    assert lock >= 0 and _engine.lock_run(home) == -1
+    joined: list[str] = []
+    one = threading.Thread(target=lambda: joined.append(*folder.join(_engine, home, 1, 0, ())[1:]))
+    one.start()
+    assert not Path(home).exists()
+    _engine.unlock_run(lock)
+    one.join()
+    assert joined == [_engine.read_run(home)[0]]
+    assert _engine.lock_run(str(tmp_path / "none" / "data")) == -1
+    _engine.unlock_run(-1)
+
+
+def run(path: Path, pid: int = 0, *, foreign: bool = False, rotated: bool = False) -> None:
+    """A directory, of a process that is gone unless one is named."""
+    _engine.create_run(str(path), pid or GONE, foreign=foreign, rotated=rotated)
+
+
+GONE = 2**22 - 1  # no process here has that pid
+
+
+def test_taken_along(tmp_path: Path):
+    """With nothing but ``run``; and with what a killed process left of a ring it was deleting."""
     home = tmp_path / "data"
-    home.mkdir()
-    threading.Timer(0.2, whole_again, [home]).start()
-    wanted = Options(record=True, dump_on=("exception",), run_id="72" * 16)
-    found, tap = flight.open_tap(_engine, str(home), wanted)
-    tap.close()
-    assert found.quiet and folder.rings(str(home), os.getpid()) == [f"ring.{os.getpid()}"]
-
-
-def test_a_ring_made_while_its_directory_is_taken_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The directory stays with a ring in it, and goes when that has gone meanwhile."""
-    home = tmp_path / "data"
-    _engine.create_run(str(home), os.getpid())
-    before = (home / "run").read_bytes()
-    rmdir = os.rmdir
-
-    def too_late(path: str) -> None:
+    folder.take_along(_engine, str(home))  # another process has been quicker
+    for pid in (GONE, os.getpid()):
+        run(home, pid)
         (home / "ring.7").mkdir()
-        if goes:
-            monkeypatch.setattr(os, "rmdir", rmdir)
-        try:
-            rmdir(path)
-        finally:
-            if goes:
-                rmdir(home / "ring.7")
-
-    monkeypatch.setattr(os, "rmdir", too_late)
-    goes = False
-    folder.delete_empty(str(home))
-    assert names(home) == ["ring.7", "run"] and (home / "run").read_bytes() == before
-    rmdir(home / "ring.7")
-    goes = True
-    folder.delete_empty(str(home))
-    assert names(tmp_path) == []
-    folder.delete_empty(str(home))  # another process has been quicker
+        folder.take_along(_engine, str(home))
+        assert names(tmp_path) == []
+    run(home)
+    run(home / "ring.7")
+    folder.take_along(_engine, str(home))
+    assert names(home) == ["ring.7", "run"]
 
 
-def test_a_name_taken_meanwhile_is_not_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """By a process that makes the directory again, and has not got to its ``run`` yet."""
-    home, old = tmp_path / "data", tmp_path / "data.old"
-    _engine.create_run(str(old), os.getpid())
-    home.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(os.path, "lexists", lambda path: path == str(old))
-        folder.name_back(_engine, str(home))
-    assert (names(home), names(old)) == ([], ["run"])
-    home.rmdir()
-    folder.name_back(_engine, str(home))
-    assert (names(tmp_path), names(home)) == (["data"], ["run"])
+def test_what_the_first_process_made_is_its_own_to_take_along(tmp_path: Path):
+    """But where that is no Python of ours, which never does."""
+    run(tmp_path / "data", os.getppid())
+    folder.take_along(_engine, str(tmp_path / "data"))
+    assert names(tmp_path) == ["data"]
+    run(tmp_path / "shell", os.getppid(), foreign=True, rotated=True)
+    run(tmp_path / "shell.old")
+    folder.take_along(_engine, str(tmp_path / "shell"))
+    assert names(tmp_path) == ["data", "shell.old"]  # it may start another Python
+
+
+def test_only_who_made_way_gets_the_name_back(tmp_path: Path):
+    for rotated, left in ((False, "data.old"), (True, "data")):
+        run(tmp_path / "data", rotated=rotated)
+        if not rotated:
+            run(tmp_path / "data.old")
+        folder.take_along(_engine, str(tmp_path / "data"))
+        assert names(tmp_path) == [left]
+    run(tmp_path / "data.new", rotated=True)
+    (tmp_path / "data.new.old").mkdir()  # no recording
+    folder.take_along(_engine, str(tmp_path / "data.new"))
+    assert names(tmp_path) == ["data", "data.new.old"]
+
+
+def test_a_block_gives_the_name_back_too(tmp_path: Path, nothing_left_on: None):
+    run(tmp_path / "data")
+    before = _engine.read_run(str(tmp_path / "data"))[0]
+    with api.record(tmp_path / "data", dump_on="exception"):
+        assert names(tmp_path) == ["data", "data.old"]
+    assert names(tmp_path) == ["data"]
+    assert _engine.read_run(str(tmp_path / "data"))[0] == before
+
+
+@pytest.mark.parametrize("dump_on", ["", "--dump-on exception"])
+def test_what_a_child_still_records_is_stepped_around(pyftrace: Run, tmp_path: Path, dump_on: str):
+    """Its parent, the first process, has ended."""
+    (tmp_path / "child.py").write_text(
+        APP + "open('began', 'w')\nwhile open('go').read() != 'go': time.sleep(0.01)\nfail(1)\n"
+    )
+    (tmp_path / "go").touch()
+    app(
+        tmp_path,
+        "import os, subprocess, warnings\nwarnings.simplefilter('ignore')\n"
+        "subprocess.Popen([sys.executable, 'child.py'], stdout=-3, stderr=open('err', 'w'))\n"
+        "while not os.path.exists('began'): time.sleep(0.01)\n",
+    )
+    pyftrace("record", "-q", *dump_on.split(), "app.py")
+    (tmp_path / "next.py").write_text(APP + "serve(1)\n")
+    done = pyftrace("record", "next.py")
+    assert "is being written by another run; this one goes to " in done.stderr
+    (tmp_path / "go").write_text("go")
+    until(lambda: not _engine.is_written(str(tmp_path / "pyftrace.data")))
+    until(lambda: "ValueError" in (tmp_path / "err").read_text())
+    assert "pyftrace" not in (tmp_path / "err").read_text()
+    data = tmp_path / "pyftrace.data"
+    if dump_on:
+        until(lambda: names(data) == ["dump-1", "run"])
+        data /= "dump-1"
+    assert calls(data)["fail"] == 1
+    assert pyftrace("record", "next.py").stderr.count("is being written") == 0
+
+
+def test_a_forked_child_whose_parent_has_ended(pyftrace: Run, tmp_path: Path):
+    """As a daemon does: the directory may be gone when its ring is made, and is made again; beside
+    an older recording that has its name back."""
+    app(
+        tmp_path,
+        "import os\nquery(1)\nif os.fork(): os._exit(0)\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\nfail(1)\n",
+    )
+    (tmp_path / "go").touch()
+    for n in range(20):  # sometimes before, sometimes after
+        pyftrace("record", "-q", "-o", f"{n}.data", "--dump-on", "exception", "app.py")
+    for n in range(20):
+        until((tmp_path / f"{n}.data" / "dump-1" / "run").exists)
+
+
+def test_a_ring_made_again(tmp_path: Path):
+    """What a forked child does when it comes too late, once for each way of being late."""
+    words = [sys.executable, "-c", LATE]
+    for late, where in (("no", "data"), ("gone", "data"), ("another's", "data.5a5a5a5a")):
+        (tmp_path / late).mkdir()
+        done = subprocess.run(
+            [*words, late], cwd=tmp_path / late, env=clean_environment(), timeout=60
+        )
+        assert done.returncode == 0
+        assert names(tmp_path / late / where) == ["dump-1", "run"]
+        assert _engine.read_run(str(tmp_path / late / where))[0] == "5a" * 16
+        assert calls(tmp_path / late / where)["fail"] == 1
+
+
+LATE = """\
+import os, shutil, sys
+from pyftrace import _boot, _engine, flight
+def fail(): raise ValueError
+def late():
+    if sys.argv[1] != "no": shutil.rmtree("data")
+    if sys.argv[1] == "another's": _engine.create_run("data", 1)
+def end():
+    ring = tap.flight[0]
+    tap.close()
+    flight.remove_ring(ring)
+_engine.set_paths(_boot.library_folders(), _boot.own_folders())
+_engine.create_run("data", os.getpid(), run_id=b"Z" * 16)
+tap = _engine.Tap(
+    "record", folder="data", dump_on=(("exception", "", 0),), max_dumps=9, include=("*",)
+)
+tap.attach()
+os.register_at_fork(before=late)
+pid = os.fork()
+if pid == 0:
+    try: fail()
+    except ValueError: pass
+    tap.dump("asked for")
+    end()
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+end()
+"""

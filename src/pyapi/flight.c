@@ -8,7 +8,7 @@
 #include "trace/flight.h"
 
 struct ft_flight {
-    char *dir;                           /* owned */
+    struct ft_flight_home home;
     PyObject *texts;                     /* owned: the tuple whose texts the triggers are */
     uint32_t most;
     struct ft_record_flight_options options;
@@ -18,26 +18,32 @@ struct ft_flight {
 static int
 make_ring(void *ctx, uint64_t room, char **folder, struct ft_run_head **run)
 {
-    return ft_flight_ring(((struct ft_flight *)ctx)->dir, room, folder, run);
+    return ft_flight_ring(&((struct ft_flight *)ctx)->home, room, folder, run);
+}
+
+static int
+make_forked_ring(void *ctx, char **folder, struct ft_run_head **run)
+{
+    return ft_flight_ring_again(&((struct ft_flight *)ctx)->home, folder, run);
 }
 
 static int
 take_number(void *ctx, uint32_t *number)
 {
     const struct ft_flight *flight = ctx;
-    return ft_flight_take(flight->dir, flight->most, number);
+    return ft_flight_take(flight->home.dir, flight->most, number);
 }
 
 static void
 give_back(void *ctx, uint32_t number)
 {
-    ft_flight_give_back(((struct ft_flight *)ctx)->dir, number);
+    ft_flight_give_back(((struct ft_flight *)ctx)->home.dir, number);
 }
 
 static int
 make_dump(void *ctx, const char *folder, uint32_t number)
 {
-    return ft_flight_dump(((struct ft_flight *)ctx)->dir, folder, number);
+    return ft_flight_dump(((struct ft_flight *)ctx)->home.dir, folder, number);
 }
 
 /* Of ("exception", GLOB, 0) and ("slow", PATTERN, ns); the texts are the tuple's. */
@@ -70,17 +76,17 @@ parse_triggers(struct ft_flight *flight, PyObject *tuple)
                                                         .take = take_number,
                                                         .give_back = give_back,
                                                         .ring = make_ring,
+                                                        .forked = make_forked_ring,
                                                         .dump = make_dump,
                                                         .ctx = flight};
     return 0;
 }
 
 struct ft_flight *
-ft_flight_new(const char *dir, PyObject *triggers, unsigned int most)
+ft_flight_new(PyObject *triggers, unsigned int most)
 {
     struct ft_flight *flight = calloc(1, sizeof(*flight));
-    if (flight == NULL || (flight->dir = strdup(dir)) == NULL) {
-        free(flight);
+    if (flight == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
@@ -97,8 +103,15 @@ void
 ft_flight_free(struct ft_flight *flight)
 {
     Py_DECREF(flight->texts);
-    free(flight->dir);
+    ft_flight_home_close(&flight->home);
     free(flight);
+}
+
+int
+ft_flight_begin(struct ft_flight *flight, const char *dir, char **folder, struct ft_run_head **run)
+{
+    int error = ft_flight_home_open(&flight->home, dir);
+    return error ? error : ft_flight_ring(&flight->home, 0, folder, run);
 }
 
 const struct ft_record_flight_options *

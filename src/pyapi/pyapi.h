@@ -99,7 +99,10 @@ PyObject *ft_tap_recorded(PyObject *self, void *unused);
 /* ---- flight recorders (flight.c) ------------------------------------------------------------- */
 
 /* NULL with an exception. */
-struct ft_flight *ft_flight_new(const char *dir, PyObject *triggers, unsigned int most);
+struct ft_flight *ft_flight_new(PyObject *triggers, unsigned int most);
+/* Its directory and the first ring there, as by ft_flight_ring. */
+int ft_flight_begin(struct ft_flight *flight, const char *dir, char **folder,
+                    struct ft_run_head **run);
 void ft_flight_free(struct ft_flight *flight);
 const struct ft_record_flight_options *ft_flight_options(const struct ft_flight *flight);
 PyObject *ft_tap_dump(PyObject *self, PyObject *reason);
@@ -113,6 +116,10 @@ extern PyType_Spec ft_recording_spec, ft_events_spec, ft_outline_spec;
 
 PyObject *ft_recording_create(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *ft_recording_run(PyObject *module, PyObject *path);
+PyObject *ft_recording_written(PyObject *module, PyObject *path);
+PyObject *ft_recording_leave(PyObject *module, PyObject *path);
+PyObject *ft_recording_lock(PyObject *module, PyObject *path);
+PyObject *ft_recording_unlock(PyObject *module, PyObject *lock);
 PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
 PyObject *ft_tap_spans(PyObject *self, PyObject *unused);
 PyObject *ft_tap_edges(PyObject *self, PyObject *unused);

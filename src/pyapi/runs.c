@@ -29,35 +29,38 @@ texts_of(PyObject *tuple, size_t *n)
 PyObject *
 ft_recording_create(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"folder", "pid", "max_size", "foreign", "facts", "run_id", NULL};
+    static char *names[] = {"folder",  "pid",   "max_size", "foreign",
+                            "rotated", "facts", "run_id",   NULL};
     PyObject *path, *facts = NULL;
     unsigned long long pid, max_size = 0;
-    int foreign = 0;
-    const char *given = NULL;
-    Py_ssize_t length = 0;
-    uint8_t id[16] = {0};
+    int foreign = 0, rotated = 0;
+    Py_buffer given = {0};
+    uint8_t id[16];
     size_t n;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&K|KpO!z#:create_run", names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&K|KppO!y*:create_run", names,
                                      PyUnicode_FSConverter, &path, &pid, &max_size, &foreign,
-                                     &PyTuple_Type, &facts, &given, &length)) {
+                                     &rotated, &PyTuple_Type, &facts, &given)) {
         return NULL;
     }
-    if (given != NULL && length != sizeof(id)) {
-        Py_DECREF(path);
-        PyErr_Format(PyExc_ValueError, "the id of a recording has 16 bytes, not %zd", length);
-        return NULL;
-    }
-    if (given != NULL) {
-        memcpy(id, given, sizeof(id));
-    }
-    struct ft_str *texts = texts_of(facts, &n);
+    struct ft_str *texts = NULL;
     PyObject *result = NULL;
-    if (texts != NULL) {
-        int error = ft_run_create(PyBytes_AS_STRING(path), pid, foreign ? FT_TRACE_FOREIGN : 0,
-                                  max_size, texts, n, id);
+    if (given.len != 0 && given.len != sizeof(id)) {
+        PyErr_Format(PyExc_ValueError, "the id of a recording has 16 bytes, not %zd", given.len);
+    }
+    else if ((texts = texts_of(facts, &n)) != NULL) {
+        struct ft_run_new new = {
+            .id = given.len ? given.buf : NULL,
+            .pid = pid,
+            .flags = (foreign ? FT_TRACE_FOREIGN : 0u) | (rotated ? FT_TRACE_ROTATED : 0u),
+            .max_size = max_size,
+            .facts = texts,
+            .nfacts = n,
+        };
+        int error = ft_run_create(PyBytes_AS_STRING(path), &new, id);
         result = error ? ft_raise_errno(error, path) : ft_id_to_str(id);
     }
     free(texts);
+    PyBuffer_Release(&given);
     Py_DECREF(path);
     return result;
 }
@@ -71,14 +74,69 @@ ft_recording_run(PyObject *Py_UNUSED(module), PyObject *arg)
         return NULL;
     }
     int error = ft_run_read(PyBytes_AS_STRING(path), &run);
-    PyObject *result = error ? ft_raise_errno(error, path)
-                             : Py_BuildValue("(NKN)", ft_id_to_str(run.head.id), run.head.pid,
-                                             PyBool_FromLong(ft_run_alive(&run.head)));
-    if (!error) {
+    PyObject *result = NULL;
+    if (error) {
+        ft_raise_errno(error, path);
+    }
+    else {
+        const struct ft_run_head *h = &run.head;
+        result =
+            Py_BuildValue("(NKNNN)", ft_id_to_str(h->id), h->pid, PyBool_FromLong(ft_run_alive(h)),
+                          PyBool_FromLong((h->file.flags & FT_TRACE_FOREIGN) != 0),
+                          PyBool_FromLong((h->file.flags & FT_TRACE_ROTATED) != 0));
         ft_run_free(&run);
     }
     Py_DECREF(path);
     return result;
+}
+
+PyObject *
+ft_recording_written(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    PyObject *path;
+    if (!PyUnicode_FSConverter(arg, &path)) {
+        return NULL;
+    }
+    bool written = ft_run_written(PyBytes_AS_STRING(path));
+    Py_DECREF(path);
+    return PyBool_FromLong(written);
+}
+
+PyObject *
+ft_recording_leave(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    PyObject *path;
+    if (!PyUnicode_FSConverter(arg, &path)) {
+        return NULL;
+    }
+    int error = ft_run_leave(PyBytes_AS_STRING(path));
+    PyObject *result = error ? ft_raise_errno(error, path) : Py_NewRef(Py_None);
+    Py_DECREF(path);
+    return result;
+}
+
+PyObject *
+ft_recording_lock(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    PyObject *path;
+    int lock;
+    if (!PyUnicode_FSConverter(arg, &path)) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS lock = ft_run_lock(PyBytes_AS_STRING(path));
+    Py_END_ALLOW_THREADS Py_DECREF(path);
+    return PyLong_FromLong(lock);
+}
+
+PyObject *
+ft_recording_unlock(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    int lock = (int)PyLong_AsLong(arg);
+    if (lock == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    ft_run_unlock(lock);
+    Py_RETURN_NONE;
 }
 
 /* As the options say, but in a ring of this process within their folder. */
@@ -87,12 +145,12 @@ flight_sink(struct ft_tap_object *self, const struct ft_tap_args *a,
             struct ft_record_options *options, int *error)
 {
     char *folder = NULL;
-    self->flight = ft_flight_new(options->folder, a->dump_on, a->max_dumps);
+    self->flight = ft_flight_new(a->dump_on, a->max_dumps);
     if (self->flight == NULL) {
         return NULL;
     }
     options->flight = ft_flight_options(self->flight);
-    *error = ft_flight_ring(options->folder, 0, &folder, &options->run);
+    *error = ft_flight_begin(self->flight, options->folder, &folder, &options->run);
     if (*error) {
         return NULL;
     }

@@ -33,6 +33,8 @@ struct ft_record_flight_options {
     /* A folder for this process's next ring, to be freed, and its run; ENOSPC: `room` bytes are not
      * free there. */
     int (*ring)(void *ctx, uint64_t room, char **folder, struct ft_run_head **run);
+    /* The same for a process just forked, whose parent's may be gone with all that was there. */
+    int (*forked)(void *ctx, char **folder, struct ft_run_head **run);
     /* A number for a dump; FT_STOP_MAX_DUMPS: there are enough. What is not used is given back. */
     int (*take)(void *ctx, uint32_t *number);
     void (*give_back)(void *ctx, uint32_t number);

@@ -171,7 +171,7 @@ ft_record_flight_forked(struct record *r)
     struct record_flight *f = r->flight;
     f->dumps = f->refused = f->ended_entries = f->seen = 0;
     r->ended_lost = 0;
-    int error = f->hooks.ring(f->hooks.ctx, 0, &folder, &run);
+    int error = f->hooks.forked(f->hooks.ctx, &folder, &run);
     if (!error) {
         move_to(r, folder, run);
     }

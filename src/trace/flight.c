@@ -62,20 +62,31 @@ has_room(const char *dir, uint64_t room)
 }
 
 int
-ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head **run)
+ft_flight_home_open(struct ft_flight_home *home, const char *dir)
 {
-    struct ft_run whole;
+    home->dir = strdup(dir);
+    return home->dir == NULL ? ENOMEM : ft_run_read(dir, &home->run);
+}
+
+void
+ft_flight_home_close(struct ft_flight_home *home)
+{
+    free(home->dir);
+    ft_run_free(&home->run);
+}
+
+int
+ft_flight_ring(const struct ft_flight_home *home, uint64_t room, char **folder,
+               struct ft_run_head **run)
+{
     struct ft_str facts[FACTS_MAX];
-    uint8_t id[16] = {0};
-    int error = has_room(dir, room) ? ft_run_read(dir, &whole) : ENOSPC;
-    if (error) {
-        return error;
-    }
-    size_t n = facts_of(&whole, facts);
-    error = EEXIST;
+    uint8_t id[16];
+    struct ft_run_new new = {
+        .pid = (uint64_t)getpid(), .facts = facts, .nfacts = facts_of(&home->run, facts)};
+    int error = has_room(home->dir, room) ? EEXIST : ENOSPC;
     for (unsigned i = 0; error == EEXIST && i < TRIES; i++) {
-        *folder = name_in(dir, FT_RING_PREFIX, (uint64_t)getpid(), i);
-        error = *folder ? ft_run_create(*folder, (uint64_t)getpid(), 0, 0, facts, n, id) : ENOMEM;
+        *folder = name_in(home->dir, FT_RING_PREFIX, (uint64_t)getpid(), i);
+        error = *folder ? ft_run_create(*folder, &new, id) : ENOMEM;
         if (!error && (error = ft_run_map(*folder, run)) != 0) {
             ft_flight_remove(*folder);
         }
@@ -84,7 +95,63 @@ ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head
             *folder = NULL;
         }
     }
-    ft_run_free(&whole);
+    return error;
+}
+
+/* Whether the directory is there, and this run's. ENOENT: nothing is. */
+static int
+look(const struct ft_flight_home *home)
+{
+    struct ft_run there;
+    int error = ft_run_read(home->dir, &there);
+    if (!error) {
+        error = memcmp(there.head.id, home->run.head.id, sizeof(there.head.id)) ? EEXIST : 0;
+        ft_run_free(&there);
+    }
+    return error;
+}
+
+static int
+make_again(const struct ft_flight_home *home)
+{
+    const struct ft_run_head *h = &home->run.head;
+    struct ft_str facts[FACTS_MAX];
+    uint8_t id[16];
+    struct ft_run_new new = {.id = h->id,
+                             .pid = (uint64_t)getpid(),
+                             .flags = h->file.flags & FT_TRACE_FOREIGN,
+                             .max_size = h->max_size,
+                             .facts = facts,
+                             .nfacts = facts_of(&home->run, facts)};
+    return ft_run_create(home->dir, &new, id);
+}
+
+static int
+step_beside(struct ft_flight_home *home)
+{
+    const uint8_t *id = home->run.head.id;
+    size_t len = strlen(home->dir) + sizeof(".00000000");
+    char *beside = malloc(len);
+    if (beside == NULL) {
+        return ENOMEM;
+    }
+    snprintf(beside, len, "%s.%02x%02x%02x%02x", home->dir, id[0], id[1], id[2], id[3]);
+    free(home->dir);
+    home->dir = beside;
+    return 0;
+}
+
+int
+ft_flight_ring_again(struct ft_flight_home *home, char **folder, struct ft_run_head **run)
+{
+    int lock = ft_run_lock(home->dir);
+    int error = look(home);
+    if (error == EEXIST && !(error = step_beside(home))) {
+        error = look(home);
+    }
+    error = error == ENOENT ? make_again(home) : error;
+    error = error ? error : ft_flight_ring(home, 0, folder, run);
+    ft_run_unlock(lock);
     return error;
 }
 

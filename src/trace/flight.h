@@ -6,9 +6,22 @@
 
 #include "trace/run.h"
 
-/* Makes the folder of this process's next ring in `dir`, where `room` bytes must be free. *folder
- * is the caller's to free, *run to unmap. 0 or an errno, of ft_run_map also. */
-int ft_flight_ring(const char *dir, uint64_t room, char **folder, struct ft_run_head **run);
+struct ft_flight_home {
+    char *dir;                   /* owned */
+    struct ft_run run;           /* what its `run` says */
+};
+
+/* 0 or an errno, of ft_run_read also. What is zeroed may be closed. */
+int ft_flight_home_open(struct ft_flight_home *home, const char *dir);
+void ft_flight_home_close(struct ft_flight_home *home);
+/* Makes the folder of this process's next ring there, where `room` bytes must be free. *folder is
+ * the caller's to free, *run to unmap. 0 or an errno, of ft_run_map also. */
+int ft_flight_ring(const struct ft_flight_home *home, uint64_t room, char **folder,
+                   struct ft_run_head **run);
+/* The same of a process that has no ring there yet, so that others may have taken the directory
+ * along: it is made again, beside where it was (DIR.the first 8 digits of the id) if that is another
+ * recording's by now. Takes the lock. */
+int ft_flight_ring_again(struct ft_flight_home *home, char **folder, struct ft_run_head **run);
 /* A ring that nothing was written to. */
 void ft_flight_remove(const char *folder);
 /* Takes the first number that no dump of any process has, at most `most`: an empty folder has it

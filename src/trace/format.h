@@ -48,6 +48,8 @@ enum ft_trace_flags {
     FT_TRACE_SUBINTERP = 1 << 3,   /* defs: a sub-interpreter of its process */
     FT_TRACE_RING = 1 << 4,        /* defs, lane: only the last events are kept */
     FT_TRACE_PREWRITTEN = 1 << 5,  /* defs: the file system could not promise room */
+    FT_TRACE_LEFT = 1 << 7,        /* run: its first process has come to its end there */
+    FT_TRACE_ROTATED = 1 << 6,     /* run: an older recording made way, and is PATH.old now */
 };
 
 /* One moment by three clocks. */

@@ -1,12 +1,14 @@
 /* Making, reading and joining a run. Cold: asked at start and by readers. */
 #include "trace/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -16,6 +18,8 @@
 #include "base/clock.h"
 
 #define PATH_ROOM 32
+#define LOCK_TRIES 400
+#define LOCK_PAUSE_NS 5000000
 
 static char *
 path_of(const char *folder, const char *name)
@@ -30,11 +34,13 @@ path_of(const char *folder, const char *name)
 
 /* ---- who lives ------------------------------------------------------------------------------- */
 
-/* When the process was born, in clock ticks since the system started; 0: unknown. */
+/* When the process was born, in clock ticks since the system started; 0: unknown. *dead: only its
+ * parent has not asked yet how it ended. */
 static uint64_t
-birth_of(uint64_t pid)
+birth_of(uint64_t pid, bool *dead)
 {
     char name[64], text[1024];
+    *dead = false;
     snprintf(name, sizeof(name), "/proc/%llu/stat", (unsigned long long)pid);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
@@ -46,6 +52,7 @@ birth_of(uint64_t pid)
     }
     text[n] = '\0';
     char *at = strrchr(text, ')');       /* the name before may hold anything */
+    *dead = at != NULL && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0);
     for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at + 1, ' ');
     }
@@ -55,24 +62,108 @@ birth_of(uint64_t pid)
 bool
 ft_run_alive(const struct ft_run_head *head)
 {
-    if (head->pid == 0 || head->pid > INT32_MAX) {
+    bool dead;
+    if (head->pid == 0 || head->pid > INT32_MAX || (head->file.flags & FT_TRACE_LEFT)) {
         return false;
     }
     if (kill((pid_t)head->pid, 0) < 0 && errno == ESRCH) {
         return false;
     }
-    uint64_t born = birth_of(head->pid);
-    return head->pid_start == 0 || born == 0 || born == head->pid_start;
+    uint64_t born = birth_of(head->pid, &dead);
+    return !dead && (head->pid_start == 0 || born == 0 || born == head->pid_start);
+}
+
+/* The one that had that pid at that moment (CLOCK_MONOTONIC). */
+static bool
+lives_since(uint64_t pid, uint64_t ns)
+{
+    bool dead;
+    if (pid == 0 || pid > INT32_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH)) {
+        return false;
+    }
+    uint64_t tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+    uint64_t born = birth_of(pid, &dead);
+    return !dead && born * tick <= ns + 2 * tick;
+}
+
+static bool
+is_open_defs(int folder, const char *name)
+{
+    struct ft_defs_head h;
+    size_t len = strlen(name), suffix = strlen(FT_DEFS_SUFFIX);
+    if (len <= suffix || strcmp(name + len - suffix, FT_DEFS_SUFFIX) != 0) {
+        return false;
+    }
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    bool whole = fd >= 0 && pread(fd, &h, sizeof(h), 0) == sizeof(h)
+                 && memcmp(h.file.magic, FT_DEFS_MAGIC, sizeof(h.file.magic)) == 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return whole && h.ended == 0 && lives_since(h.pid, h.first.monotonic);
+}
+
+bool
+ft_run_written(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool found = false;
+    struct dirent *entry;
+    while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+        found = is_open_defs(dirfd(dir), entry->d_name);
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return found;
+}
+
+/* ---- alone ----------------------------------------------------------------------------------- */
+
+int
+ft_run_lock(const char *folder)
+{
+    char *parent = malloc(strlen(folder) + 2);
+    if (parent == NULL) {
+        return -1;
+    }
+    strcpy(parent, folder);
+    char *slash = strrchr(parent, '/');
+    strcpy(slash ? slash + (slash == parent) : parent, slash ? "" : ".");
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(parent);
+    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (i == LOCK_TRIES || (errno != EWOULDBLOCK && errno != EINTR)) {
+            close(fd);
+            fd = -1;
+        }
+        else {
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+        }
+    }
+    return fd;
+}
+
+/* Said, not left to the closing: a child forked meanwhile has the descriptor too. */
+void
+ft_run_unlock(int lock)
+{
+    if (lock >= 0) {
+        flock(lock, LOCK_UN);
+        close(lock);
+    }
 }
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-/* An id that is given stays. */
 static bool
-random_id(uint8_t id[16])
+take_id(const uint8_t *given, uint8_t id[16])
 {
-    static const uint8_t none[16];
-    return memcmp(id, none, 16) != 0 || getrandom(id, 16, 0) == 16;
+    if (given != NULL) {
+        memcpy(id, given, 16);
+        return true;
+    }
+    return getrandom(id, 16, 0) == 16;
 }
 
 static int
@@ -110,51 +201,72 @@ put_facts(char *text, size_t room, const struct ft_str *facts, size_t nfacts)
     return (uint32_t)at;
 }
 
-int
-ft_run_create(const char *folder, uint64_t pid, uint32_t flags, uint64_t max_size,
-              const struct ft_str *facts, size_t nfacts, uint8_t id[16])
+static uint32_t
+fill_run(uint8_t *bytes, const struct ft_run_new *new, const uint8_t id[16])
 {
     struct timespec wall;
-    uint32_t text = 0;
-    char *bytes = calloc(1, FT_RUN_MOST);
-    char *path = path_of(folder, FT_RUN_NAME), *first = path_of(folder, FT_RUN_NAME ".new");
-    int error = bytes && path && first ? 0 : ENOMEM;
-    if (!error && !random_id(id)) {
+    struct ft_run_head *h = (struct ft_run_head *)(void *)bytes;
+    bool dead;
+    ft_clock_init();
+    clock_gettime(CLOCK_REALTIME, &wall);
+    memcpy(h->file.magic, FT_RUN_MAGIC, sizeof(h->file.magic));
+    h->file.version = FT_TRACE_VERSION;
+    h->file.endian = FT_TRACE_ENDIAN;
+    h->file.head_size = sizeof(*h);
+    h->file.flags = new->flags | (ft_clock.counter ? FT_TRACE_COUNTER : 0);
+    memcpy(h->id, id, 16);
+    h->pid = new->pid;
+    h->pid_start = birth_of(new->pid, &dead);
+    h->anchor = (struct ft_anchor){ft_clock_ticks(), ft_clock_monotonic_ns(),
+                                   (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec};
+    h->max_size = new->max_size;
+    h->text =
+        put_facts((char *)bytes + sizeof(*h), FT_RUN_MOST - sizeof(*h), new->facts, new->nfacts);
+    return (uint32_t)sizeof(*h) + h->text;
+}
+
+/* What is made aside gets its name, unless something has it. */
+static int
+give_name(const char *aside, const char *folder)
+{
+    struct stat st;
+    if (lstat(folder, &st) == 0) {
+        return EEXIST; /* an empty folder too, which rename() would replace */
+    }
+    if (rename(aside, folder) == 0) {
+        return 0;
+    }
+    return errno == ENOTEMPTY || errno == ENOTDIR ? EEXIST : errno;
+}
+
+int
+ft_run_create(const char *folder, const struct ft_run_new *new, uint8_t id[16])
+{
+    size_t len = strlen(folder) + sizeof(".00000000.new");
+    uint8_t *bytes = calloc(1, FT_RUN_MOST);
+    char *aside = malloc(len), *path = NULL;
+    int error = bytes && aside ? 0 : ENOMEM;
+    if (!error && !take_id(new->id, id)) {
         error = errno ? errno : EIO;
     }
     if (!error) {
-        ft_clock_init();
-        clock_gettime(CLOCK_REALTIME, &wall);
-        struct ft_run_head *h = (struct ft_run_head *)(void *)bytes;
-        memcpy(h->file.magic, FT_RUN_MAGIC, sizeof(h->file.magic));
-        h->file.version = FT_TRACE_VERSION;
-        h->file.endian = FT_TRACE_ENDIAN;
-        h->file.head_size = sizeof(*h);
-        h->file.flags = flags | (ft_clock.counter ? FT_TRACE_COUNTER : 0);
-        memcpy(h->id, id, 16);
-        h->pid = pid;
-        h->pid_start = birth_of(pid);
-        h->anchor =
-            (struct ft_anchor){ft_clock_ticks(), ft_clock_monotonic_ns(),
-                               (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec};
-        h->max_size = max_size;
-        h->text = text = put_facts(bytes + sizeof(*h), FT_RUN_MOST - sizeof(*h), facts, nfacts);
-        error = mkdir(folder, 0700) < 0 ? errno : 0;
+        uint8_t own[4];
+        error = getrandom(own, 4, 0) == 4 ? 0 : EIO;
+        snprintf(aside, len, "%s.%02x%02x%02x%02x.new", folder, own[0], own[1], own[2], own[3]);
+        path = path_of(aside, FT_RUN_NAME);
+        error = error ? error : path == NULL ? ENOMEM : mkdir(aside, 0700) < 0 ? errno : 0;
     }
     if (!error) {
-        error = write_file(first, bytes, sizeof(struct ft_run_head) + text);
-        /* Whole at once: others wait for the name. */
-        if (!error && rename(first, path) < 0) {
-            error = errno;
-        }
+        error = write_file(path, bytes, fill_run(bytes, new, id));
+        error = error ? error : give_name(aside, folder);
         if (error) {
-            unlink(first);
-            rmdir(folder);
+            unlink(path);
+            rmdir(aside);
         }
     }
     free(bytes);
+    free(aside);
     free(path);
-    free(first);
     return error;
 }
 
@@ -262,4 +374,18 @@ void
 ft_run_unmap(struct ft_run_head *head)
 {
     munmap(head, sizeof(*head));
+}
+
+int
+ft_run_leave(const char *folder)
+{
+    struct ft_run_head *head;
+    int error = ft_run_map(folder, &head);
+    if (!error) {
+        if (head->pid == (uint64_t)getpid()) {
+            __atomic_fetch_or(&head->file.flags, (uint32_t)FT_TRACE_LEFT, __ATOMIC_RELAXED);
+        }
+        ft_run_unmap(head);
+    }
+    return error;
 }
