@@ -19,7 +19,7 @@ void ft_flight_home_close(struct ft_flight_home *home);
 int ft_flight_ring(const struct ft_flight_home *home, uint64_t room, char **folder,
                    struct ft_run_head **run);
 /* The same of a process that has no ring there yet, so that others may have taken the directory
- * along: it is made again, beside where it was (DIR.the first 8 digits of the id) if that is another
+ * along: it is made again; as DIR.XXXXXXXX, the first digits of the id, if the name is another
  * recording's by now. Takes the lock. */
 int ft_flight_ring_again(struct ft_flight_home *home, char **folder, struct ft_run_head **run);
 /* A ring that nothing was written to. */
