@@ -198,7 +198,7 @@ def _arm_recorder(options: opts.Options) -> None:
         return
     except (OSError, RuntimeError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "out of memory"
-        note_failure(path, reason)
+        note_failure(_engine, path, options.run_id, reason)
         say(f"cannot record to {path}: {reason}; running untraced")
         return
     import atexit
@@ -220,17 +220,17 @@ def _arm_recorder(options: opts.Options) -> None:
         reason = str(error) or "out of memory"
         atexit.unregister(finish)
         tap.close()
-        note_failure(path, reason)
+        note_failure(_engine, path, options.run_id, reason)
         say(f"{reason}; running untraced")
 
 
-def note_failure(path: str, reason: str) -> None:
-    """Name this process in the recording, which it could not join."""
+def note_failure(engine: "Any", path: str, run_id: str | None, reason: str) -> None:
+    """Name this process in the recording, which it could not join; if it is not another by now."""
     import time
 
     name = os.path.join(path, f"{os.getpid()}-{time.monotonic_ns():x}.fail")
     try:
-        if os.path.exists(os.path.join(path, "run")):
+        if engine.read_run(path)[0] == run_id:
             fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             os.write(fd, reason.encode("utf-8", "backslashreplace"))
             os.close(fd)

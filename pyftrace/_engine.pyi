@@ -322,11 +322,11 @@ def leave_run(folder: str) -> None:
     """This process has come to its end there, and does not count as alive any more; nothing unless
     it is the run's first. ``OSError``."""
 
-def lock_run(folder: str) -> int:
-    """Until ``unlock_run`` of what this gives, nobody else makes, moves or takes along recordings
-    beside that folder. -1 when the lock cannot be had, or not within two seconds."""
+def lock_run(folder: str) -> object:
+    """While what this gives is kept, nobody else makes, moves or takes along that folder:
+    ``.FOLDER.pyftrace-lock`` beside it is there, and locked. None when the lock cannot be had, or
+    not within a second."""
 
-def unlock_run(lock: int) -> None: ...
 def arm(
     tap: Tap,
     *,

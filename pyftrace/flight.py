@@ -163,7 +163,7 @@ def open_tap(
             forget_before_exec(engine, home)
         tap = open_recorder(engine, home, options, options.run_id)
     _say_beside(engine, path, home)
-    return options.replace(quiet=True) if again else options, tap
+    return options.replace(quiet=True) if again and not any_run else options, tap
 
 
 def _join(engine: "Any", path: str, options: "opts.Options", facts: "tuple[str, ...]") -> str:

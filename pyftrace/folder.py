@@ -18,17 +18,17 @@ class FolderError(Exception):
 
 
 class Alone:
-    """While it is entered, no other process makes, moves or takes along a recording beside that
-    path; where a lock cannot be had one goes on without."""
+    """While it is entered, no other process makes, moves or takes along the recording of that path,
+    or what goes by its name; where a lock cannot be had one goes on without."""
 
     def __init__(self, engine: "Any", path: str) -> None:
-        self._engine, self._path = engine, path
+        self._engine, self._path = engine, os.path.abspath(path)
 
     def __enter__(self) -> None:
         self._lock = self._engine.lock_run(self._path)
 
     def __exit__(self, *exc: object) -> None:
-        self._engine.unlock_run(self._lock)
+        self._lock = None
 
 
 def prepare(
@@ -40,25 +40,24 @@ def prepare(
     facts: "tuple[str, ...]",
     inside: bool = False,
 ) -> "tuple[str, str, str | None]":
-    """Make the directory for a new run: its absolute path, the run's id and a note for the user.
+    """Make the directory for a new run, :class:`Alone`: its absolute path, the run's id and a note
+    for the user.
 
     An older recording of ours is rotated to ``PATH.old``; one that is being written is stepped
     around (``PATH.PID``); anything else is refused. ``inside``: the process that records is
     itself the run, so an earlier run of its own that has ended may be rotated."""
     path = os.path.abspath(path)
-    note, rotated = None, False
-    with Alone(engine, path):
-        if os.path.lexists(path):
-            if _is_living(engine, path, pid if inside else 0):
-                note = f"{path} is being written by another run; this one goes to {path}.{pid}"
-                path = f"{path}.{pid}"
-                if os.path.lexists(path):
-                    raise FolderError(f"{path} exists already")
-            else:
-                _rotate(engine, path, pid if inside else 0)
-                rotated = True
-        new = {"max_size": max_size, "foreign": foreign, "rotated": rotated, "facts": clean(facts)}
-        return path, _create(engine, path, pid, new), note
+    note, own_pid = None, pid if inside else 0
+    if os.path.lexists(path) and _is_living(engine, path, own_pid):
+        note = f"{path} is being written by another run; this one goes to {path}.{pid}"
+        path = f"{path}.{pid}"
+        if os.path.lexists(path) and _is_living(engine, path, own_pid):
+            raise FolderError(f"{path} is being written too")
+    rotated = os.path.lexists(path)
+    if rotated:
+        _rotate(engine, path, own_pid)
+    new = {"max_size": max_size, "foreign": foreign, "rotated": rotated, "facts": clean(facts)}
+    return path, _create(engine, path, pid, new), note
 
 
 def join(
@@ -86,11 +85,13 @@ def join_alone(
             raise ValueError
     except ValueError:
         raise FolderError(f"'{run_id}' is no id of a recording") from None
-    try:
-        new = {"max_size": max_size, "facts": clean(facts), "run_id": given}
-        return _create(engine, path, pid, new)
-    except FileExistsError:
-        _refuse_link(path)
+    if not os.path.lexists(path):
+        try:
+            new = {"max_size": max_size, "facts": clean(facts), "run_id": given}
+            return _create(engine, path, pid, new)
+        except FileExistsError:
+            pass  # there is no lock, then
+    _refuse_link(path)
     try:
         found: str = engine.read_run(path)[0]
     except FileNotFoundError:
@@ -175,8 +176,8 @@ def _refuse_link(path: str) -> None:
 
 
 def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
-    """Whether the run there goes on: its first process lives, unless that is this one,
-    ``own_pid``, or one that records there."""
+    """Whether the run there goes on: its first process lives, if that is not this one,
+    ``own_pid``; or any that records there."""
     first, alive = _ours(engine, path)
     if (alive and first != own_pid) or engine.is_written(path):
         return True
@@ -251,7 +252,7 @@ def delete(folder: str) -> None:
     is more in it, and nothing is deleted then, or when it cannot be deleted."""
     _check_own(folder)
     try:
-        _delete(folder)
+        _delete(_away(folder))
     except OSError as error:
         raise FolderError(f"cannot delete {folder}: {error.strerror}") from None
 
@@ -267,9 +268,13 @@ def take_along(engine: "Any", home: str) -> None:
         goes_on = alive and first != os.getpid()
         if goes_on and not foreign:
             return
-        # Away at once: a directory without its ``run`` would be nobody's.
-        gone = f"{home}.{os.getpid()}.gone"
-        os.rename(home, gone)
+        try:
+            gone = _away(home)
+        except OSError:
+            return  # nothing can be moved there: it stays
+        if not _is_empty(gone):  # we were not alone
+            _rename(gone, home)
+            return
         if rotated and not goes_on:
             _name_back(engine, home)
         _delete(gone)
@@ -305,6 +310,13 @@ def _check_own(folder: str) -> None:
             raise FolderError(f"{folder} holds more than a recording ({name}); remove it yourself")
         if is_folder:
             _check_own(path)
+
+
+def _away(folder: str) -> str:
+    """Under a name that nobody looks for: half deleted, it would be in the way for good."""
+    gone = f"{folder}.{os.urandom(4).hex()}.gone"
+    os.rename(folder, gone)
+    return gone
 
 
 def _delete(folder: str) -> None:

@@ -72,9 +72,10 @@ def _prepare_folder(options: opts.Options, target: Target, words: "list[str]") -
     own = [word for word in opts.words_of(options) if word != "--record"]
     command = opts.join(["pyftrace", "record", *own, *words])
     try:
-        path, run_id, note = folder.prepare(
-            _engine, path, os.getpid(), options.max_size, target.foreign, run_facts(command)
-        )
+        with folder.Alone(_engine, path):
+            path, run_id, note = folder.prepare(
+                _engine, path, os.getpid(), options.max_size, target.foreign, run_facts(command)
+            )
     except (folder.FolderError, FileExistsError) as error:
         raise Refusal(str(error)) from None
     if note and not options.quiet:

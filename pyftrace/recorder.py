@@ -39,21 +39,24 @@ class _Record:
         facts = run_facts(join(sys.orig_argv))
         size = self._options.max_size
         try:
-            self.path, run_id, note = folder.prepare(
-                _engine, self._path, os.getpid(), size, False, facts, inside=True
-            )
+            with folder.Alone(_engine, self._path):  # to the end: another thread may come too
+                self.path, run_id, note = folder.prepare(
+                    _engine, self._path, os.getpid(), size, False, facts, inside=True
+                )
+                tap = open_recorder(_engine, self.path, options, run_id)
         except folder.FolderError as error:
             raise OSError(str(error)) from None
-        if note is not None:
-            _warn(note, stacklevel + 1)
-        tap = open_recorder(_engine, self.path, options, run_id)
-        if options.dump_on:
-            flight.end_in_children(tap, lambda: self._close(tap))
-            try:
+        try:
+            if note is not None:
+                _warn(note, stacklevel + 1)  # which may be an error
+            if options.dump_on:
+                flight.end_in_children(tap, lambda: self._close(tap))
                 self._watches = flight.watch_signals(tap, options)
-            except ValueError:
-                self._close(tap)
+        except BaseException as error:
+            self._close(tap)
+            if isinstance(error, ValueError):
                 raise ValueError("a signal can be watched in the main thread only") from None
+            raise
         return tap
 
     def _close(self, tap: _engine.Tap) -> None:

@@ -1,9 +1,11 @@
 """The directory of a flight recorder: its processes make it, join it and take it along, at once."""
 
 import os
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -121,21 +123,66 @@ def test_the_id_of_a_run(tmp_path: Path):
     assert names(tmp_path) == ["data"]
 
 
-def test_one_at_a_time(tmp_path: Path):
-    """Who comes while another makes or takes along a directory waits; in vain for two seconds, and
-    goes on then."""
+def test_one_at_a_time(tmp_path: Path, python: Run):
+    """Who comes while another makes or takes along a directory waits; in vain for a second, once
+    in a process, and goes on then."""
     home = str(tmp_path / "data")
     lock = _engine.lock_run(home)
-    assert lock >= 0 and _engine.lock_run(home) == -1
+    assert lock is not None
     joined: list[str] = []
-    one = threading.Thread(target=lambda: joined.append(*folder.join(_engine, home, 1, 0, ())[1:]))
+
+    def join() -> None:
+        joined.append(folder.join(_engine, home, 1, 0, ())[1])
+
+    one = threading.Thread(target=join)
     one.start()
     assert not Path(home).exists()
-    _engine.unlock_run(lock)
+    del lock
     one.join()
     assert joined == [_engine.read_run(home)[0]]
-    assert _engine.lock_run(str(tmp_path / "none" / "data")) == -1
-    _engine.unlock_run(-1)
+    assert names(tmp_path) == ["data"]
+    assert _engine.lock_run(str(tmp_path / "none" / "data")) is None
+    lock = _engine.lock_run(str(tmp_path / "pyftrace.data"))  # of a process that is stopped
+    (tmp_path / "app.py").write_text(APP + "fail(1)\n")
+    done = python("app.py", env={"PYFTRACE": "record --dump-on exception"})
+    assert done.returncode == 1 and "1 dump in pyftrace.data" in done.stderr
+    del lock
+
+
+def test_what_is_there_is_joined_without_making_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the folder it lies in can be read alone."""
+    made = folder.join(_engine, str(tmp_path / "data"), os.getpid(), 0, ())
+    monkeypatch.setattr(_engine, "create_run", lambda *_, **__: pytest.fail("made"))
+    assert folder.join(_engine, str(tmp_path / "data"), os.getpid(), 0, ()) == made
+
+
+def test_who_writes_there(tmp_path: Path, nothing_left_on: None):
+    """Of those that have not ended, the ones that live: with that pid, since before they began."""
+    data = tmp_path / "data"
+    with api.record(data):
+        assert _engine.is_written(str(data))
+        (defs,) = data.glob("*.defs")
+        content = defs.read_bytes()
+    assert not _engine.is_written(str(data))  # it has ended
+    wall = 72 + 16  # in a process's head: of `first`, behind ticks and monotonic
+    (then,) = struct.unpack_from("=Q", content, wall)
+    assert abs(time.time_ns() - then) < 60 * 10**9
+
+    def with_(pid: int, begun: int) -> bool:
+        changed = bytearray(content)
+        struct.pack_into("=Q", changed, 40, pid)
+        struct.pack_into("=Q", changed, wall, begun)
+        defs.write_bytes(changed)
+        return _engine.is_written(str(data))
+
+    assert with_(os.getpid(), then)
+    assert not with_(GONE, then)
+    assert not with_(os.getpid(), then - 3600 * 10**9)  # before a restart, another had that pid
+    with subprocess.Popen(["true"]) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        assert not with_(zombie.pid, time.time_ns())
 
 
 def run(path: Path, pid: int = 0, *, foreign: bool = False, rotated: bool = False) -> None:

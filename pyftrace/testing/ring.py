@@ -46,7 +46,8 @@ def make(where: str, facts: tuple[str, ...] = (), /, **keywords: Any) -> _engine
     """A recorder of this process alone into a new directory; OSError."""
     everything = (*run_facts(join(sys.orig_argv)), *facts)
     try:
-        path, run, _ = folder.prepare(_engine, where, os.getpid(), 0, False, everything)
+        with folder.Alone(_engine, where):
+            path, run, _ = folder.prepare(_engine, where, os.getpid(), 0, False, everything)
     except folder.FolderError as error:
         raise OSError(str(error)) from None
     return _engine.Tap(

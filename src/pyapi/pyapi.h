@@ -119,7 +119,6 @@ PyObject *ft_recording_run(PyObject *module, PyObject *path);
 PyObject *ft_recording_written(PyObject *module, PyObject *path);
 PyObject *ft_recording_leave(PyObject *module, PyObject *path);
 PyObject *ft_recording_lock(PyObject *module, PyObject *path);
-PyObject *ft_recording_unlock(PyObject *module, PyObject *lock);
 PyObject *ft_tap_nodes(PyObject *self, PyObject *unused);
 PyObject *ft_tap_spans(PyObject *self, PyObject *unused);
 PyObject *ft_tap_edges(PyObject *self, PyObject *unused);

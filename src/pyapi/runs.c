@@ -115,28 +115,33 @@ ft_recording_leave(PyObject *Py_UNUSED(module), PyObject *arg)
     return result;
 }
 
+#define LOCK_NAME "pyftrace.lock"
+
+static void
+unlock(PyObject *capsule)
+{
+    ft_run_unlock(PyCapsule_GetPointer(capsule, LOCK_NAME));
+}
+
+/* An object that unlocks as it goes: an exception may come before anybody has it. */
 PyObject *
 ft_recording_lock(PyObject *Py_UNUSED(module), PyObject *arg)
 {
     PyObject *path;
-    int lock;
+    struct ft_run_lock *lock;
     if (!PyUnicode_FSConverter(arg, &path)) {
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS lock = ft_run_lock(PyBytes_AS_STRING(path));
     Py_END_ALLOW_THREADS Py_DECREF(path);
-    return PyLong_FromLong(lock);
-}
-
-PyObject *
-ft_recording_unlock(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    int lock = (int)PyLong_AsLong(arg);
-    if (lock == -1 && PyErr_Occurred()) {
-        return NULL;
+    if (lock == NULL) {
+        Py_RETURN_NONE;
     }
-    ft_run_unlock(lock);
-    Py_RETURN_NONE;
+    PyObject *capsule = PyCapsule_New(lock, LOCK_NAME, unlock);
+    if (capsule == NULL) {
+        ft_run_unlock(lock);
+    }
+    return capsule;
 }
 
 /* As the options say, but in a ring of this process within their folder. */

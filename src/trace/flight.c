@@ -144,7 +144,7 @@ step_beside(struct ft_flight_home *home)
 int
 ft_flight_ring_again(struct ft_flight_home *home, char **folder, struct ft_run_head **run)
 {
-    int lock = ft_run_lock(home->dir);
+    struct ft_run_lock *lock = ft_run_lock(home->dir);
     int error = look(home);
     if (error == EEXIST && !(error = step_beside(home))) {
         error = look(home);

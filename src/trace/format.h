@@ -23,6 +23,7 @@
 #define FT_LANE_MAGIC "PYFTLAN"
 
 #define FT_RUN_NAME "run"
+#define FT_RUN_LOCK_SUFFIX ".pyftrace-lock" /* .NAME of it: while the folder is made, moved */
 #define FT_DEFS_SUFFIX ".defs"
 #define FT_LANE_SUFFIX ".lane"
 #define FT_FAIL_SUFFIX ".fail"
@@ -48,8 +49,8 @@ enum ft_trace_flags {
     FT_TRACE_SUBINTERP = 1 << 3,   /* defs: a sub-interpreter of its process */
     FT_TRACE_RING = 1 << 4,        /* defs, lane: only the last events are kept */
     FT_TRACE_PREWRITTEN = 1 << 5,  /* defs: the file system could not promise room */
-    FT_TRACE_LEFT = 1 << 7,        /* run: its first process has come to its end there */
     FT_TRACE_ROTATED = 1 << 6,     /* run: an older recording made way, and is PATH.old now */
+    FT_TRACE_LEFT = 1 << 7,        /* run: its first process has come to its end there */
 };
 
 /* One moment by three clocks. */

@@ -18,7 +18,8 @@
 #include "base/clock.h"
 
 #define PATH_ROOM 32
-#define LOCK_TRIES 400
+#define LOCK_TRIES 200
+#define CLOCKS_DIFFER_NS 2000000000u
 #define LOCK_PAUSE_NS 5000000
 
 static char *
@@ -73,17 +74,26 @@ ft_run_alive(const struct ft_run_head *head)
     return !dead && (head->pid_start == 0 || born == 0 || born == head->pid_start);
 }
 
-/* The one that had that pid at that moment (CLOCK_MONOTONIC). */
+static uint64_t
+ns_of(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* The one that had that pid at that moment, by the wall clock: the others begin anew with the
+ * system, or stand still while it sleeps. */
 static bool
-lives_since(uint64_t pid, uint64_t ns)
+lives_since(uint64_t pid, uint64_t wall)
 {
     bool dead;
     if (pid == 0 || pid > INT32_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH)) {
         return false;
     }
-    uint64_t tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-    uint64_t born = birth_of(pid, &dead);
-    return !dead && born * tick <= ns + 2 * tick;
+    uint64_t born = birth_of(pid, &dead) * (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    uint64_t age = ns_of(CLOCK_BOOTTIME) - born;
+    return !dead && (born == 0 || ns_of(CLOCK_REALTIME) - age <= wall + CLOCKS_DIFFER_NS);
 }
 
 static bool
@@ -100,7 +110,7 @@ is_open_defs(int folder, const char *name)
     if (fd >= 0) {
         close(fd);
     }
-    return whole && h.ended == 0 && lives_since(h.pid, h.first.monotonic);
+    return whole && h.ended == 0 && lives_since(h.pid, h.first.wall);
 }
 
 bool
@@ -120,37 +130,69 @@ ft_run_written(const char *folder)
 
 /* ---- alone ----------------------------------------------------------------------------------- */
 
-int
-ft_run_lock(const char *folder)
+struct ft_run_lock {
+    int fd;
+    char path[];
+};
+
+static bool
+is_file_of(const char *path, int fd)
 {
-    char *parent = malloc(strlen(folder) + 2);
-    if (parent == NULL) {
-        return -1;
-    }
-    strcpy(parent, folder);
-    char *slash = strrchr(parent, '/');
-    strcpy(slash ? slash + (slash == parent) : parent, slash ? "" : ".");
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(parent);
-    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
-        if (i == LOCK_TRIES || (errno != EWOULDBLOCK && errno != EINTR)) {
-            close(fd);
-            fd = -1;
-        }
-        else {
-            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
-        }
-    }
-    return fd;
+    struct stat by_name, open;
+    return lstat(path, &by_name) == 0 && fstat(fd, &open) == 0 && by_name.st_ino == open.st_ino
+           && by_name.st_dev == open.st_dev && S_ISREG(open.st_mode) && open.st_size == 0;
 }
 
-/* Said, not left to the closing: a child forked meanwhile has the descriptor too. */
-void
-ft_run_unlock(int lock)
+/* Whether it was had: who had it before has taken the file along. */
+static bool
+try_lock(struct ft_run_lock *lock, bool *again)
 {
-    if (lock >= 0) {
-        flock(lock, LOCK_UN);
-        close(lock);
+    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+    bool had = lock->fd >= 0 && flock(lock->fd, LOCK_EX | LOCK_NB) == 0;
+    *again = lock->fd >= 0 && (had || errno == EWOULDBLOCK || errno == EINTR);
+    if (had && is_file_of(lock->path, lock->fd)) {
+        return true;
+    }
+    if (lock->fd >= 0) {
+        close(lock->fd);
+    }
+    return false;
+}
+
+/* A file beside the folder, not the directory they lie in: the program may lock that. */
+struct ft_run_lock *
+ft_run_lock(const char *folder)
+{
+    static _Atomic bool in_vain;         /* once: whoever has it then, it is not for a moment */
+    const char *slash = strrchr(folder, '/');
+    int parent = slash ? (int)(slash + 1 - folder) : 0;
+    size_t len = strlen(folder) + sizeof("." FT_RUN_LOCK_SUFFIX);
+    struct ft_run_lock *lock = malloc(sizeof(*lock) + len);
+    if (lock == NULL) {
+        return NULL;
+    }
+    snprintf(lock->path, len, "%.*s.%s" FT_RUN_LOCK_SUFFIX, parent, folder, folder + parent);
+    bool again;
+    for (int i = 0; !try_lock(lock, &again); i++) {
+        if (!again || in_vain || i == LOCK_TRIES) {
+            in_vain |= again;
+            free(lock);
+            return NULL;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+    }
+    return lock;
+}
+
+/* Unlocked, not left to the closing: a child forked meanwhile has the descriptor too. */
+void
+ft_run_unlock(struct ft_run_lock *lock)
+{
+    if (lock != NULL) {
+        unlink(lock->path);
+        flock(lock->fd, LOCK_UN);
+        close(lock->fd);
+        free(lock);
     }
 }
 

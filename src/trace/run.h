@@ -34,10 +34,11 @@ struct ft_str ft_run_fact(const struct ft_run *run, const char *key);
 /* The head mapped, shared with the other processes of the run; errors as above. */
 int ft_run_map(const char *folder, struct ft_run_head **head);
 void ft_run_unmap(struct ft_run_head *head);
-/* Whoever makes, moves or takes along recordings of that folder's parent does it alone from here to
- * the unlock. -1: the lock cannot be had, or not within two seconds; one goes on without. */
-int ft_run_lock(const char *folder);
-void ft_run_unlock(int lock);
+/* Whoever makes, moves or takes along that folder does it alone from here to the unlock. NULL: the
+ * lock cannot be had, or not within a second; one goes on without. */
+struct ft_run_lock;
+struct ft_run_lock *ft_run_lock(const char *folder);
+void ft_run_unlock(struct ft_run_lock *lock);
 /* This process, the first one, has come to its end; others may go on. 0 or an errno. */
 int ft_run_leave(const char *folder);
 /* Whether the first process goes on: the same one, not another that has its pid now. */

@@ -82,9 +82,9 @@ def at_once(place: Path, commands: "list[list[str]]", **more: str) -> None:
 
 
 def names(path: Path) -> list[str]:
-    """What is there, but for what the program makes."""
-    ours = (name for name in os.listdir(path) if not name.startswith(("here-", "err", "app", "go")))
-    return sorted(ours)
+    """What is there, but for what the program makes, and the lock of one that is just ending."""
+    others = ("here-", "err", "app", "go", ".")
+    return sorted(name for name in os.listdir(path) if not name.startswith(others))
 
 
 def functions(recording: Path) -> "Counter[str | None]":
