@@ -109,22 +109,18 @@ def beside(path: str, run_id: str) -> str:
 def move(engine: "Any", source: str, path: str) -> None:
     """A recording that this process has ended, or one whose process is dead, gets its name; an
     older one of that name is rotated to ``PATH.old``, anything else is in the way."""
-    pid = os.getpid()
     with Alone(engine, path):
-        if _is_living(engine, source, pid):
-            raise FolderError(f"{source} is still being written")
+        _refuse_living(engine, source)
         if os.path.lexists(path):
-            if _is_living(engine, path, pid):
-                raise FolderError(f"{path} is still being written")
-            _rotate(engine, path, pid)
+            _refuse_living(engine, path)
+            _rotate(engine, path, os.getpid())
         _rename(source, path)
 
 
 def discard(engine: "Any", path: str) -> None:
     """Delete a recording that this process has ended, or one whose process is dead."""
     with Alone(engine, path):
-        if _is_living(engine, path, os.getpid()):
-            raise FolderError(f"{path} is still being written")
+        _refuse_living(engine, path)
         delete(path)
 
 
@@ -182,6 +178,11 @@ def _is_living(engine: "Any", path: str, own_pid: int) -> bool:
     if (alive and first != own_pid) or engine.is_written(path):
         return True
     return any(_is_alive(engine, path, name) for name in parts(path) if name.startswith(RING))
+
+
+def _refuse_living(engine: "Any", path: str) -> None:
+    if _is_living(engine, path, os.getpid()):
+        raise FolderError(f"{path} is still being written")
 
 
 def _is_alive(engine: "Any", path: str, ring: str) -> bool:

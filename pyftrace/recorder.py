@@ -50,14 +50,18 @@ class _Record:
             if note is not None:
                 _warn(note, stacklevel + 1)  # which may be an error
             if options.dump_on:
-                flight.end_in_children(tap, lambda: self._close(tap))
-                self._watches = flight.watch_signals(tap, options)
-        except BaseException as error:
+                self._watch(tap, options)
+        except BaseException:
             self._close(tap)
-            if isinstance(error, ValueError):
-                raise ValueError("a signal can be watched in the main thread only") from None
             raise
         return tap
+
+    def _watch(self, tap: _engine.Tap, options: Options) -> None:
+        flight.end_in_children(tap, lambda: self._close(tap))
+        try:
+            self._watches = flight.watch_signals(tap, options)
+        except ValueError:
+            raise ValueError("a signal can be watched in the main thread only") from None
 
     def _close(self, tap: _engine.Tap) -> None:
         state = tap.flight
